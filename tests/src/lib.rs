@@ -1,0 +1,17 @@
+//! What the tests of the other crates share.
+
+use std::io::Write as _;
+
+pub mod conformance;
+pub mod policies;
+
+/// Prints `line` to standard error past the test runner's capture: for what a run is made for, such
+/// as counts of agreement, and for what it had to skip.
+///
+/// # Panics
+///
+/// When standard error cannot be written.
+pub fn tell(line: &str) {
+    let line = format!("{line}\n");
+    std::io::stderr().write_all(line.as_bytes()).expect("standard error can be written");
+}
