@@ -2,12 +2,31 @@
 //!
 //! The crate is pure: no I/O, no clock, no threads, no randomness. Text goes in, findings come out.
 //!
-//! - [`hujson`] reads, prints and edits the text, losslessly.
+//! - [`check()`] is the whole check of one text;
+//! - [`hujson`] reads, prints and edits the text, losslessly;
+//! - [`rules`] lists every rule with its text and an example.
 
+mod check;
+mod context;
+mod decode;
+pub mod finding;
 pub mod hujson;
+mod lint;
+pub mod policy;
+pub mod rules;
+pub mod semantics;
 pub mod span;
+mod suggest;
+mod suppress;
+pub mod tailnet;
+mod validate;
+mod wording;
 
+pub use check::{Checked, Date, Options, check, check_syntax};
+pub use finding::{Counts, Finding, Findings, Fix, Severity, Source};
+pub use semantics::Version;
 pub use span::{LineIndex, Position, Span};
+pub use tailnet::Tailnet;
 
 /// Policies larger than this are refused unread: 64 MiB.
 pub const MAX_POLICY_BYTES: u64 = 64 << 20;

@@ -1,0 +1,130 @@
+//! Findings silenced where they stand: `// policy-ignore: RULE -- reason [until=2027-01-31]` on the
+//! line of the finding or the one before it.
+
+use foldhash::HashMap;
+
+use crate::check::Date;
+use crate::finding::{Finding, Findings, Source};
+use crate::hujson::Document;
+use crate::rules::{self, IGNORE_EXPIRED, IGNORE_MALFORMED, IGNORE_UNUSED};
+use crate::span::{LineIndex, Span};
+
+const MARKER: &str = "policy-ignore:";
+
+/// A comment that silences a rule.
+struct Ignore<'t> {
+    rule: &'t str,
+    until: Option<Date>,
+    /// The comment.
+    span: Span,
+    used: bool,
+}
+
+/// The comments that silence, and where.
+#[derive(Default)]
+struct Ignores<'t> {
+    all: Vec<Ignore<'t>>,
+    /// Indexes into `all` by line and rule; of several alike the first counts. `None` is the whole
+    /// file, which comments before its first value silence.
+    at: HashMap<(Option<u32>, &'t str), usize>,
+}
+
+/// Takes out of `findings` what comments in `doc` silence, and adds what is wrong with those
+/// comments. Without `today` no comment has ended.
+///
+/// Findings of Headscale's own stay: they cannot be silenced. So do those that were only counted.
+/// Linear in text and findings.
+pub(crate) fn apply(doc: &Document<'_>, findings: &mut Findings, today: Option<Date>) {
+    let text = doc.text();
+    if !text.contains(MARKER) {
+        return;
+    }
+    let mut ignores = Ignores::default();
+    let mut wrong = Vec::new();
+    let index = LineIndex::new(text.as_bytes());
+    let first_value = doc.root().map_or(u32::MAX, |root| root.span().start);
+    // From the last comment to the first, so that each knows the line that those below it precede.
+    let mut below = None;
+    for span in doc.comments().into_iter().rev() {
+        let first = index.position(span.start).line;
+        let last = index.position(span.end.saturating_sub(1)).line;
+        let silenced = match below {
+            Some((line, silenced)) if line == last + 1 => silenced,
+            _ => last + 1,
+        };
+        let alone = index.line(text.as_bytes(), first).unwrap_or_default();
+        if alone.trim_ascii_start().starts_with(b"//") {
+            below = Some((first, silenced));
+        }
+        let comment = text.get(span.range()).unwrap_or_default();
+        let Some((_, body)) = comment.split_once(MARKER) else { continue };
+        match read(body.trim_end_matches("*/").trim()) {
+            Ok((rule, until)) => {
+                let lines = [Some(first), Some(silenced), None];
+                for line in lines.into_iter().filter(|l| l.is_some() || span.start < first_value) {
+                    ignores.at.insert((line, rule), ignores.all.len());
+                }
+                ignores.all.push(Ignore { rule, until, span, used: false });
+            }
+            Err(why) => wrong.push((&IGNORE_MALFORMED, span, why.to_owned(), HOW_TO_WRITE)),
+        }
+    }
+    findings.retain(|finding| {
+        let line = finding.span.map(|span| index.position(span.start).line);
+        finding.source == Source::Headscale || !ignores.silence(finding, line, today)
+    });
+    for Ignore { rule, until, span, used } in ignores.all {
+        wrong.push(match until.filter(|until| today.is_some_and(|today| *until < today)) {
+            Some(Date { year, month, day }) => {
+                let ended = format!("{year:04}-{month:02}-{day:02}");
+                let message = format!("the time to ignore `{rule}` ended on {ended}");
+                (&IGNORE_EXPIRED, span, message, "mend what it silenced, or give it more time")
+            }
+            None if used => continue,
+            None => {
+                let message = format!("there is no `{rule}` here to ignore");
+                (&IGNORE_UNUSED, span, message, "remove the comment")
+            }
+        });
+    }
+    for (rule, span, message, help) in wrong {
+        findings.push(rule, || Finding::new(rule, span, message).help(help));
+    }
+}
+
+const HOW_TO_WRITE: &str = "write `// policy-ignore: RULE -- reason`, and `[until=2027-01-31]` at \
+    the end if it is for a time";
+
+impl Ignores<'_> {
+    /// Whether a comment silences this finding; the comment is then of use, even if its time is
+    /// over.
+    fn silence(&mut self, finding: &Finding, line: Option<u32>, today: Option<Date>) -> bool {
+        let at = self.at.get(&(line, &*finding.rule)).copied();
+        let Some(ignore) = at.and_then(|at| self.all.get_mut(at)) else { return false };
+        ignore.used = true;
+        ignore.until.is_none_or(|until| today.is_none_or(|today| until >= today))
+    }
+}
+
+/// Reads what follows the marker: the rule, and until when.
+fn read(body: &str) -> Result<(&str, Option<Date>), &'static str> {
+    let Some((rule, reason)) = body.split_once("--") else {
+        return Err("the comment gives no reason");
+    };
+    let rule = rule.trim();
+    match rules::by_id(rule) {
+        None => return Err("the comment names a rule that does not exist"),
+        Some(known) if known.source == Source::Headscale => {
+            return Err("what Headscale refuses cannot be ignored");
+        }
+        Some(_) => {}
+    }
+    let (reason, until) = match reason.rsplit_once("[until=") {
+        None => (reason, None),
+        Some((reason, end)) => {
+            let date = end.trim_end().strip_suffix(']').and_then(Date::parse);
+            (reason, Some(date.ok_or("the end is not a date such as `[until=2027-01-31]`")?))
+        }
+    };
+    if reason.trim().is_empty() { Err("the comment gives no reason") } else { Ok((rule, until)) }
+}
