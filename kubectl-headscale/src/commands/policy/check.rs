@@ -1,0 +1,358 @@
+//! `kubectl headscale policy check`
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clap::ValueHint;
+use clap_complete::engine::ArgValueCandidates;
+use headscale_acl::{Checked, Options, Tailnet, Version};
+
+use super::InputArgs;
+use crate::baseline::Baseline;
+use crate::commands::{Context, complete};
+use crate::config::{self, Config};
+use crate::error::{CommandError, io_words};
+use crate::exit::Exit;
+use crate::fix::fix;
+use crate::input::{Policy, read_file};
+use crate::output::{self, Output, write_report};
+use crate::replace::replace;
+use crate::report::{FileReport, Format, Report, counts};
+use crate::severity::{FailOn, Levels, RuleLevel};
+use crate::{snapshot, version};
+
+const EXAMPLES: &str = "\
+Examples:
+  # Check a policy for the newest released Headscale
+  kubectl headscale policy check policy.hujson
+
+  # Check it for an upgrade, against the users and nodes there are
+  kubectl headscale policy check --headscale-version 0.28,0.29 --tailnet tailnet.json policy.hujson
+
+  # In a pipeline: text for the log, SARIF for code scanning, fail on warnings too
+  kubectl headscale policy check -o text -o sarif=policy.sarif --fail-on warning policies/
+
+  # Repair what can be repaired
+  kubectl headscale policy check --fix policy.hujson
+
+  # Adopt the check with the findings there are, and fail on new ones only
+  kubectl headscale policy check --write-baseline baseline.json policies/
+  kubectl headscale policy check --baseline baseline.json policies/
+
+Exit codes:
+  0  no findings at or above --fail-on
+  1  findings at or above --fail-on
+  2  wrong usage or configuration, or input that cannot be read";
+
+/// Check policies as Headscale does, and for what people regret
+///
+/// Says everything that Headscale would refuse, not only the first thing, and where it would
+/// accept a policy, what in it probably is not what was meant. No server is needed.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct CheckArgs {
+    /// Headscale versions that must take the policy (can be repeated)
+    ///
+    /// More than one also tells what changes its meaning between them. Known are 0.28, 0.29 and
+    /// 0.30; 0.29 is the default.
+    #[arg(
+        long,
+        value_name = "VERSION",
+        value_delimiter = ',',
+        add = ArgValueCandidates::new(complete::versions)
+    )]
+    headscale_version: Vec<Version>,
+
+    /// Users and nodes to check against, as JSON or YAML
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    tailnet: Option<PathBuf>,
+
+    /// Format of the findings, and the file for them (can be repeated)
+    ///
+    /// One of text, concise, json, sarif, junit, github, gitlab and markdown; text is the
+    /// default. At most one goes to standard output.
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT[=FILE]",
+        add = ArgValueCandidates::new(complete::formats)
+    )]
+    output: Vec<Output>,
+
+    /// Least severity that makes the run fail [default: error]
+    #[arg(long, value_name = "SEVERITY")]
+    fail_on: Option<FailOn>,
+
+    /// Severity of a rule's findings (can be repeated)
+    ///
+    /// Overrides the configuration. LEVEL is off, info, warning or error. Headscale's own rules
+    /// cannot be changed.
+    #[arg(
+        long,
+        value_name = "ID=LEVEL",
+        add = ArgValueCandidates::new(complete::changeable_rules)
+    )]
+    rule: Vec<RuleLevel>,
+
+    /// Findings to tell at most; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    max_findings: usize,
+
+    /// Repair in the files what can be repaired
+    #[arg(long)]
+    fix: bool,
+
+    /// Leave out the findings of an earlier run, its JSON report
+    ///
+    /// A finding is known by its rule, file and message, wherever it stands by now.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    baseline: Option<PathBuf>,
+
+    /// Write all findings to a baseline, and leave them out
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "baseline")]
+    write_baseline: Option<PathBuf>,
+
+    /// Print nothing where there are no findings
+    #[arg(short, long)]
+    quiet: bool,
+
+    #[command(flatten)]
+    input: InputArgs,
+}
+
+impl CheckArgs {
+    /// Runs the command.
+    pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, CommandError> {
+        let cwd = context.environment.cwd.as_path();
+        context.ui.quiet = self.quiet;
+        let outputs = match self.output.as_slice() {
+            [] => vec![Output { format: Format::Text, file: None }],
+            outputs => outputs.to_vec(),
+        };
+        output::check(&outputs, self.write_baseline.as_deref())?;
+        let config = self.input.config(context)?;
+        let places = self.input.places("check", &config)?;
+        if self.fix && places.have_stdin() {
+            return Err(CommandError::usage("--fix cannot repair standard input")
+                .hint("write the policy to a file and name that"));
+        }
+        let checker = Checker::new(&self, &config, context)?;
+        let baseline = match &self.baseline {
+            Some(file) => Some(read_baseline(cwd, file)?),
+            None => None,
+        };
+
+        let (policies, mut exit) = places.read(context);
+        self.spare_inputs(&outputs, &config, &policies, cwd)?;
+
+        let mut report = Report {
+            files: Vec::with_capacity(policies.len()),
+            tool_version: version::CLIENT.to_owned(),
+            max_findings: self.max_findings,
+        };
+        let mut tests = 0;
+        for policy in policies {
+            let (file, tests_in_file) = if self.fix {
+                checker.fix(policy, context, &mut exit)
+            } else {
+                let checked = checker.check(&policy.text);
+                file_report(policy.name, policy.text, checked)
+            };
+            tests += tests_in_file;
+            report.files.push(file);
+        }
+        if tests > 0 && !self.quiet {
+            let tests = if tests == 1 { "1 test".to_owned() } else { format!("{tests} tests") };
+            context.ui.note(&format!("{tests} checked for their shape; this version runs none"));
+        }
+
+        if let Some(file) = &self.write_baseline {
+            if exit == Exit::Success {
+                write_baseline(&mut report, cwd, file, context)?;
+            } else {
+                let message = format!(
+                    "{} is not written, because not all policies could be checked",
+                    file.display()
+                );
+                context.ui.warning(&message);
+            }
+        }
+        if let (Some(mut baseline), Some(name)) = (baseline, &self.baseline) {
+            let known = subtract(&mut report, &mut baseline);
+            if known > 0 {
+                let findings = plural(known);
+                let message = format!("{findings} known from {} not told", name.display());
+                context.ui.note(&message);
+            }
+        }
+
+        let counts = counts(&report);
+        if self.fail_on.or(config.fail_on).unwrap_or(FailOn::Error).fails(counts) {
+            exit = exit.max(Exit::Findings);
+        }
+        for output in &outputs {
+            // Where no policy could be read there is nothing to be "ok".
+            let nothing_to_say = (self.quiet && counts.total() == 0) || report.files.is_empty();
+            let for_people =
+                matches!(output.format, Format::Text | Format::Concise | Format::Markdown);
+            if nothing_to_say && output.file.is_none() && for_people {
+                continue;
+            }
+            // One report that cannot be written leaves the others and the verdict.
+            if let Err(error) = output.write(&report, cwd, &mut context.ui) {
+                context.ui.error(&error);
+                exit = exit.max(error.exit);
+            }
+        }
+        Ok(exit)
+    }
+
+    /// Refuses to write over what the run reads.
+    fn spare_inputs(
+        &self,
+        outputs: &[Output],
+        config: &Config,
+        policies: &[Policy],
+        cwd: &Path,
+    ) -> Result<(), CommandError> {
+        let files = outputs.iter().filter_map(|output| Some(("-o", output.file.as_deref()?)));
+        let baseline = self.write_baseline.as_deref().map(|file| ("--write-baseline", file));
+        let files: Vec<(&str, &Path)> = files.chain(baseline).collect();
+        let input =
+            |what: &str, file: &PathBuf| (format!("{what} {}", file.display()), file.clone());
+        let policies = policies.iter().filter_map(|policy| {
+            Some((format!("the policy {}", policy.name), policy.path.clone()?))
+        });
+        let tailnet = self.tailnet.iter().chain(&config.tailnet);
+        let inputs: Vec<(String, PathBuf)> = policies
+            .chain(tailnet.map(|file| input("the tailnet", file)))
+            .chain(self.baseline.iter().map(|file| input("the baseline", file)))
+            .chain(config.file.iter().map(|file| input("the configuration", file)))
+            .collect();
+        output::not_an_input(&files, &inputs, cwd)
+    }
+}
+
+/// What to check policies for.
+struct Checker {
+    versions: Vec<Version>,
+    tailnet: Option<Tailnet>,
+    today: headscale_acl::Date,
+    levels: Levels,
+}
+
+impl Checker {
+    fn new(args: &CheckArgs, config: &Config, context: &Context<'_>) -> Result<Self, CommandError> {
+        let mut versions = match args.headscale_version.as_slice() {
+            [] => config.versions.clone(),
+            versions => versions.to_vec(),
+        };
+        if versions.is_empty() {
+            versions.push(Version::DEFAULT);
+        }
+        versions.sort_unstable();
+        versions.dedup();
+        let mut levels = Levels::default();
+        for rule in config.rules.iter().chain(&args.rule) {
+            levels.set(*rule);
+        }
+        let cwd = &context.environment.cwd;
+        let tailnet = match (&args.tailnet, &config.tailnet) {
+            (Some(file), _) => Some(snapshot::read(cwd, file)?),
+            (None, Some(file)) => Some(snapshot::read(cwd, file).map_err(|error| {
+                let config = config.file.as_deref().unwrap_or(Path::new(config::NAME));
+                error.hint(format!("it is the `tailnet` of {}", config.display()))
+            })?),
+            (None, None) => None,
+        };
+        Ok(Self { versions, tailnet, today: context.environment.today, levels })
+    }
+
+    fn check(&self, text: &[u8]) -> Checked {
+        let options = Options {
+            versions: &self.versions,
+            tailnet: self.tailnet.as_ref(),
+            today: Some(self.today),
+        };
+        let checked = headscale_acl::check(text, &options);
+        Checked { findings: self.levels.apply(checked.findings), ..checked }
+    }
+
+    /// Checks `policy` and repairs it in its file. Where the file cannot be written it stays what
+    /// it was, and so does the report.
+    fn fix(
+        &self,
+        policy: Policy,
+        context: &mut Context<'_>,
+        exit: &mut Exit,
+    ) -> (FileReport, usize) {
+        let fixed = fix(policy.text.clone(), |text| self.check(text));
+        let Some(path) = policy.path.filter(|_| fixed.repaired > 0) else {
+            return file_report(policy.name, fixed.text, fixed.checked);
+        };
+        match replace(&path, &policy.text, &fixed.text) {
+            Ok(()) => {
+                let message = format!("repaired {} in {}", plural(fixed.repaired), policy.name);
+                context.ui.note(&message);
+                file_report(policy.name, fixed.text, fixed.checked)
+            }
+            Err(error) => {
+                let message = format!("cannot write {}: {}", policy.name, io_words(&error));
+                let error = CommandError::usage(message);
+                context.ui.error(&error);
+                *exit = (*exit).max(error.exit);
+                let checked = self.check(&policy.text);
+                file_report(policy.name, policy.text, checked)
+            }
+        }
+    }
+}
+
+/// The report on a file, and how many tests are in it.
+fn file_report(name: String, text: Vec<u8>, checked: Checked) -> (FileReport, usize) {
+    let Checked { findings, uncounted, tests } = checked;
+    (FileReport { name, text, findings, uncounted }, tests)
+}
+
+fn read_baseline(cwd: &Path, file: &Path) -> Result<Baseline, CommandError> {
+    let name = file.display().to_string();
+    let json = read_file(&cwd.join(file), &name)?;
+    Baseline::read(&json).map_err(|error| {
+        CommandError::usage(format!("cannot read the baseline {name}: {error}"))
+            .hint("`--write-baseline FILE` writes one")
+    })
+}
+
+/// Writes all findings to `file`, and takes them out of `report`.
+fn write_baseline(
+    report: &mut Report,
+    cwd: &Path,
+    file: &Path,
+    context: &mut Context<'_>,
+) -> Result<(), CommandError> {
+    let told = std::mem::replace(&mut report.max_findings, 0);
+    write_report(Format::Json, report, cwd, file)?;
+    report.max_findings = told;
+    let known: usize = report.files.iter().map(|file| file.findings.len()).sum();
+    for file in &mut report.files {
+        file.findings.clear();
+    }
+    let message = format!("wrote {} to {}", plural(known), file.display());
+    context.ui.note(&message);
+    Ok(())
+}
+
+fn subtract(report: &mut Report, baseline: &mut Baseline) -> usize {
+    let mut known = 0;
+    for file in &mut report.files {
+        known += baseline.subtract(&file.name, &mut file.findings);
+    }
+    known
+}
+
+fn plural(findings: usize) -> String {
+    match findings {
+        1 => "1 finding".to_owned(),
+        findings => format!("{findings} findings"),
+    }
+}

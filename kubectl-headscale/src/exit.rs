@@ -1,0 +1,21 @@
+//! Exit codes.
+
+use std::process::ExitCode;
+
+/// How a run ended. Ordered: where several things went wrong, the worst is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Exit {
+    /// Nothing to object to.
+    Success = 0,
+    /// There are findings, or files that would change.
+    Findings = 1,
+    /// Wrong usage or configuration, or input that cannot be read.
+    Usage = 2,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

@@ -1,0 +1,34 @@
+//! `kubectl headscale`: the commands, as a library that the executable, the tests and xtask call.
+//!
+//! [`run`] is a whole run of the program. Nothing here asks the process for its environment, its
+//! terminal or its clock: that is in [`Environment`] and [`Streams`].
+
+mod baseline;
+mod cli;
+mod commands;
+mod config;
+mod convert;
+mod environment;
+mod error;
+mod exit;
+mod fix;
+mod input;
+mod output;
+mod place;
+mod replace;
+pub mod report;
+pub mod rules_markdown;
+mod run;
+mod severity;
+mod snapshot;
+mod suggest;
+mod table;
+mod ui;
+mod version;
+mod yaml;
+
+pub use cli::command;
+pub use config::config_schema;
+pub use environment::{Environment, Streams};
+pub use exit::Exit;
+pub use run::run;

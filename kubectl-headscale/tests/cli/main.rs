@@ -1,0 +1,16 @@
+//! The plugin as users run it: the real executable in a directory of its own, and what it prints.
+
+mod check;
+mod completion;
+mod config;
+mod convert;
+#[expect(clippy::unwrap_used, reason = "a test whose directory cannot be set up fails")]
+mod environment;
+mod fmt;
+mod help;
+mod input;
+mod library;
+mod output;
+mod readme;
+mod rules;
+mod version;
