@@ -1,0 +1,91 @@
+//! The committed files that are made from code, so that they cannot tell another story.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use headscale_acl::rules;
+use kubectl_headscale::rules_markdown;
+use thiserror::Error;
+
+use crate::{cli_reference, large_policy};
+
+/// A generated file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Where it stands, from the root of the repository, with `/`.
+    pub path: &'static str,
+    /// All of its text.
+    pub text: String,
+}
+
+/// Why the files could not be written or differ.
+#[derive(Debug, Error)]
+pub enum GenerateError {
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which one.
+        path: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// Committed files are not what the code makes.
+    #[error("not what the code makes: {}\nrun `make generate` and commit the result", .0.join(", "))]
+    Differ(Vec<&'static str>),
+}
+
+/// Every generated file as it should be, in the order in which they are told.
+#[must_use]
+pub fn files() -> Vec<File> {
+    vec![
+        File { path: "docs/cli.md", text: cli_reference::render(kubectl_headscale::command()) },
+        File {
+            path: "docs/headscale-policy.schema.json",
+            text: format!("{:#}\n", kubectl_headscale::config_schema()),
+        },
+        File { path: "docs/rules.md", text: rules_page() },
+        File { path: "examples/large/policy.hujson", text: large_policy::render() },
+    ]
+}
+
+fn rules_page() -> String {
+    let page = rules_markdown::page(rules::all());
+    format!("<!-- Made by `cargo xtask generate` from acl/src/rules. Do not edit. -->\n\n{page}")
+}
+
+/// Writes every file under `root`; gives their paths.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write(root: &Path) -> Result<Vec<&'static str>, GenerateError> {
+    files()
+        .into_iter()
+        .map(|File { path, text }| {
+            let file = root.join(path);
+            let parent = file.parent().unwrap_or(root);
+            fs::create_dir_all(parent)
+                .and_then(|()| fs::write(&file, text))
+                .map_err(|source| GenerateError::Io { path, source })?;
+            Ok(path)
+        })
+        .collect()
+}
+
+/// Holds the files under `root` against the code; gives how many there are.
+///
+/// # Errors
+/// [`GenerateError::Differ`] with those that differ or are missing.
+pub fn check(root: &Path) -> Result<usize, GenerateError> {
+    let files = files();
+    let mut differ = Vec::new();
+    for File { path, text } in &files {
+        match fs::read(root.join(path)) {
+            Ok(committed) if committed == text.as_bytes() => {}
+            Ok(_) => differ.push(*path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => differ.push(*path),
+            Err(source) => return Err(GenerateError::Io { path, source }),
+        }
+    }
+    if differ.is_empty() { Ok(files.len()) } else { Err(GenerateError::Differ(differ)) }
+}

@@ -1,0 +1,9 @@
+//! Chores of this repository, run as `cargo xtask COMMAND`.
+//!
+//! - [`layers`] holds the rule of which crate may depend on which;
+//! - [`generate`] writes the committed files that are made from code.
+
+pub mod cli_reference;
+pub mod generate;
+pub mod large_policy;
+pub mod layers;

@@ -1,0 +1,60 @@
+//! `cargo xtask`: see `cargo xtask help`.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use xtask::{generate, layers};
+
+/// Chores of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Fail when a crate depends on one that it must not know.
+    CheckLayers,
+    /// Write the committed files that are made from code.
+    Generate {
+        /// Write nothing; fail and name the files that differ.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let Err(error) = run(&Cli::parse().command) else {
+        return ExitCode::SUCCESS;
+    };
+    // Where standard error is closed, the exit code is all that can be told.
+    writeln!(io::stderr(), "error: {error}").map_or(ExitCode::FAILURE, |()| ExitCode::FAILURE)
+}
+
+fn run(command: &Command) -> Result<(), Box<dyn Error>> {
+    let Some(root) = Path::new(env!("CARGO_MANIFEST_DIR")).parent() else {
+        return Err("xtask does not stand in a workspace".into());
+    };
+    let mut out = io::stdout().lock();
+    match command {
+        Command::CheckLayers => {
+            let edges = layers::check(&layers::Graph::read(root)?)?;
+            writeln!(out, "check-layers: dependencies between our crates: {edges}, all allowed")?;
+        }
+        Command::Generate { check: true } => {
+            let files = generate::check(root)?;
+            writeln!(out, "generate: {files} files are up to date")?;
+        }
+        Command::Generate { check: false } => {
+            for path in generate::write(root)? {
+                writeln!(out, "wrote {path}")?;
+            }
+        }
+    }
+    Ok(())
+}

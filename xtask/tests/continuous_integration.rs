@@ -1,0 +1,114 @@
+//! The files that other systems read are at least what those systems can read.
+
+#![expect(clippy::panic, reason = "a helper of a test fails by a panic, as the test does")]
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+fn read(path: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn yaml(path: &str, text: &str) -> Value {
+    serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The text of each fenced block of `language` on the page.
+fn fenced<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
+    let open = format!("```{language}\n");
+    page.split(open.as_str()).skip(1).filter_map(|rest| rest.split("\n```").next()).collect()
+}
+
+fn text_of<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[test]
+fn yaml_in_the_guide_is_yaml() {
+    let guide = read("docs/ci.md");
+    let blocks = fenced(&guide, "yaml");
+    assert_eq!(blocks.len(), 5, "configuration, two workflows, GitLab, pre-commit");
+    for block in blocks {
+        assert!(yaml("docs/ci.md", block).is_object(), "{block}");
+    }
+}
+
+#[test]
+fn the_configuration_in_the_guide_is_one() {
+    let guide = read("docs/ci.md");
+    let block = fenced(&guide, "yaml").first().copied().unwrap_or_default();
+    let schema = jsonschema::validator_for(&kubectl_headscale::config_schema()).expect("a schema");
+    let wrong: Vec<String> =
+        schema.iter_errors(&yaml("docs/ci.md", block)).map(|error| error.to_string()).collect();
+    assert_eq!(wrong, Vec::<String>::new(), "{block}");
+    assert!(block.contains("/docs/headscale-policy.schema.json\n"), "{block}");
+}
+
+#[test]
+fn workflows_have_jobs() {
+    for path in [".github/workflows/ci.yml", ".github/workflows/release.yml"] {
+        let workflow = yaml(path, &read(path));
+        let jobs = workflow["jobs"].as_object().unwrap_or_else(|| panic!("{path}: jobs"));
+        assert!(jobs.values().all(|job| job["steps"].is_array()), "{path}");
+    }
+}
+
+#[test]
+fn nothing_is_released_with_a_known_vulnerability() {
+    let release = yaml("release.yml", &read(".github/workflows/release.yml"));
+    let steps = release["jobs"]["advisories"]["steps"].as_array().expect("steps");
+    assert!(steps.iter().any(|step| text_of(step, "/run").contains("cargo deny")));
+    assert_eq!(text_of(&release, "/jobs/archive/needs"), "advisories");
+    assert_eq!(text_of(&release, "/jobs/publish/needs"), "archive");
+}
+
+#[test]
+fn the_action_gives_inputs_to_the_shell_as_data_only() {
+    let action = yaml("action.yml", &read("action.yml"));
+    let steps = action["runs"]["steps"].as_array().expect("steps");
+    let scripts: String = steps.iter().map(|step| text_of(step, "/run")).collect();
+    assert!(!scripts.contains("${{"), "an expression in a script is code");
+
+    let given: Vec<&str> = steps
+        .iter()
+        .filter_map(|step| step["env"].as_object())
+        .flat_map(|env| env.values().filter_map(Value::as_str))
+        .collect();
+    for name in action["inputs"].as_object().expect("inputs").keys() {
+        let expression = format!("${{{{ inputs.{name} }}}}");
+        assert!(given.contains(&expression.as_str()), "{name} is not given to any step");
+    }
+}
+
+#[test]
+fn the_action_downloads_what_a_release_has() {
+    let action = read("action.yml");
+    let release = yaml("release.yml", &read(".github/workflows/release.yml"));
+    let platforms = release["jobs"]["archive"]["strategy"]["matrix"]["include"].as_array();
+    let platforms = platforms.expect("a matrix");
+    assert_eq!(platforms.len(), 4);
+    for platform in platforms {
+        let name = text_of(platform, "/name");
+        assert!(action.contains(&format!("platform={name} ;;")), "{name}");
+    }
+    assert!(action.contains("archive=kubectl-headscale-$platform.tar.gz"));
+    assert_eq!(
+        text_of(&release, "/jobs/archive/env/ARCHIVE"),
+        "kubectl-headscale-${{ matrix.name }}.tar.gz"
+    );
+}
+
+#[test]
+fn hooks_run_a_script_that_is_there() {
+    let hooks = yaml(".pre-commit-hooks.yaml", &read(".pre-commit-hooks.yaml"));
+    let hooks = hooks.as_array().expect("a list");
+    let ids: Vec<&str> = hooks.iter().map(|hook| text_of(hook, "/id")).collect();
+    assert_eq!(ids, ["headscale-policy-check", "headscale-policy-fmt"]);
+    for hook in hooks {
+        let script = text_of(hook, "/entry").split(' ').next().expect("a script");
+        assert!(read(script).starts_with("#!"), "{script}");
+    }
+}
