@@ -1,6 +1,7 @@
 //! The whole check of one policy text.
 
 use crate::context::Context;
+use crate::engine::{Compiled, Inventory, Network};
 use crate::finding::{Counts, Finding, Findings, Severity};
 use crate::hujson::Document;
 use crate::hujson::strictness::{self, Violation};
@@ -121,6 +122,27 @@ pub fn check(text: &[u8], options: &Options<'_>) -> Checked {
         suppress::apply(&doc, &mut findings, options.today);
     }
     Checked { tests, ..Checked::from(findings) }
+}
+
+/// Compiles `text` for the nodes of `tailnet` as Headscale of `version` would.
+///
+/// An empty text is no policy and allows everything.
+///
+/// # Errors
+///
+/// What is wrong with a policy that Headscale would not take.
+pub fn compile(text: &[u8], tailnet: &Tailnet, version: Version) -> Result<Compiled, Checked> {
+    let options = Options { versions: &[version], tailnet: Some(tailnet), today: None };
+    let checked = check(text, &options);
+    if checked.findings.iter().any(|finding| finding.severity == Severity::Error) {
+        return Err(checked);
+    }
+    let semantics = Semantics::of(version);
+    let mut findings = Findings::new();
+    let doc = Document::parse(if text.is_empty() { b"null" } else { text });
+    let policy = decode::policy(&doc, &mut Context { semantics, findings: &mut findings });
+    let inventory = Inventory::of(tailnet);
+    Ok(Network::new(&policy, &doc, &inventory, semantics).compiled())
 }
 
 /// The first two layers of [`check`] alone: every reason for which Headscale cannot read a text,

@@ -9,6 +9,7 @@
 mod check;
 mod context;
 mod decode;
+pub mod engine;
 pub mod finding;
 pub mod hujson;
 mod lint;
@@ -22,7 +23,7 @@ pub mod tailnet;
 mod validate;
 mod wording;
 
-pub use check::{Checked, Date, Options, check, check_syntax};
+pub use check::{Checked, Date, Options, check, check_syntax, compile};
 pub use finding::{Counts, Finding, Findings, Fix, Severity, Source};
 pub use semantics::Version;
 pub use span::{LineIndex, Position, Span};

@@ -82,6 +82,16 @@ pub enum CheckPeriodSyntax {
     Go,
 }
 
+/// The form of packet filters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilterForm {
+    /// Up to 0.28: everything as prefixes with their length, one rule for each entry; announced
+    /// routes count without approval.
+    V0_28,
+    /// Since 0.29: sources as ranges, `*` as such, rules with the same sources merged.
+    V0_29,
+}
+
 /// Everything that depends on the version: the one place where versions differ.
 ///
 /// Facts: `hscontrol/policy/v2` of Headscale 0.28.0, 0.29.2 and the development head of 2026-07-21.
@@ -128,6 +138,12 @@ pub struct Semantics {
     pub tailscale_capabilities: &'static [&'static str],
     /// `*` means all addresses rather than those of the tailnet.
     pub wildcard_is_everything: bool,
+    /// The form of packet filters.
+    pub filter_form: FilterForm,
+    /// `localpart:*@DOMAIN` is read in SSH rules.
+    pub localparts: bool,
+    /// The address of a node means all addresses of the node.
+    pub addresses_mean_nodes: bool,
 }
 
 const PROTOCOLS_0_29: &[(&str, u8)] = &[
@@ -191,6 +207,9 @@ const V0_28: Semantics = Semantics {
     ambiguous_users_refused: false,
     tailscale_capabilities: &[],
     wildcard_is_everything: true,
+    addresses_mean_nodes: true,
+    filter_form: FilterForm::V0_28,
+    localparts: false,
 };
 
 const V0_29: Semantics = Semantics {
@@ -214,6 +233,9 @@ const V0_29: Semantics = Semantics {
     ambiguous_users_refused: true,
     tailscale_capabilities: CAPABILITIES_0_30.split_at(5).0,
     wildcard_is_everything: false,
+    addresses_mean_nodes: false,
+    filter_form: FilterForm::V0_29,
+    localparts: true,
 };
 
 const V0_30: Semantics =

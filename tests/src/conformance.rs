@@ -34,6 +34,9 @@ pub struct Expectation {
     pub error: Option<String>,
     /// Where it stopped: `ok`, `parse`, `users`, `new`, `set` or `saas`.
     pub stage: String,
+    /// What each node is told; absent where the policy does not load.
+    #[serde(default)]
+    pub nodes: Option<Vec<serde_json::Value>>,
 }
 
 impl Expectation {

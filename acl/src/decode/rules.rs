@@ -149,6 +149,7 @@ impl Context<'_> {
             node.members().any(|member| member.name.as_str().as_deref() == Some("via"));
         let mut index = 0;
         Some(Grant {
+            has_app: present(app).is_some(),
             grants_something: has_entries(ip) || has_entries(app),
             sources: self.aliases(sources),
             destinations: self.aliases(destinations),

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
 use super::error::SyntaxError;
+use super::standard::minimize;
 use super::string;
 use crate::span::Span;
 
@@ -145,6 +148,18 @@ impl Document<'_> {
         comments.sort_unstable();
         comments.dedup();
         comments
+    }
+
+    /// The elements of the array at `span` as plain JSON; `None` where no array stands there.
+    #[must_use]
+    pub fn json_array(&self, span: Span) -> Option<Vec<Box<RawValue>>> {
+        let index = self.entries.partition_point(|entry| entry.start < span.start);
+        let array = self.node(index as u32).filter(|node| node.kind() == Kind::Array)?;
+        let json = |element: Node<'_>| {
+            let plain = minimize(&Document::parse(element.raw().as_bytes()));
+            RawValue::from_string(plain).ok()
+        };
+        array.elements().map(json).collect()
     }
 
     pub(super) fn node(&self, index: u32) -> Option<Node<'_>> {

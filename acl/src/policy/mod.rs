@@ -143,6 +143,8 @@ pub struct Grant<'d> {
     pub sources: Vec<Spanned<Alias<'d>>>,
     /// `dst`
     pub destinations: Vec<Spanned<Alias<'d>>>,
+    /// Whether it has an `app` that is an object, if an empty one.
+    pub has_app: bool,
     /// Whether `ip` or `app` has an entry, readable or not.
     pub grants_something: bool,
     /// `ip`

@@ -89,6 +89,12 @@ impl Prefix {
         if self.is_single() { self.addr.to_string() } else { self.to_string() }
     }
 
+    /// Whether it holds `addr`.
+    #[must_use]
+    pub fn contains(self, addr: IpAddr) -> bool {
+        self.overlaps(Self { addr, bits: width(addr) })
+    }
+
     /// Whether both hold a common address; prefixes of different families do not.
     #[must_use]
     pub fn overlaps(self, other: Self) -> bool {

@@ -12,6 +12,7 @@ mod tests;
 mod users;
 
 pub(crate) use self::reference::{Names, Site};
+pub(crate) use self::users::unresolved_user;
 use crate::context::Context;
 use crate::policy::Policy;
 use crate::tailnet::Tailnet;

@@ -46,7 +46,7 @@ impl Context<'_> {
             return;
         };
         self.push(&USER_AMBIGUOUS, || {
-            let message = unresolved(user, tailnet).unwrap_or_default();
+            let message = unresolved_user(user, tailnet).unwrap_or_default();
             Finding::new(&USER_AMBIGUOUS, span, message)
                 .help("name the user by e-mail or provider id, which only one user has")
         });
@@ -63,12 +63,14 @@ impl Context<'_> {
         for Spanned { value, span } in &entry.targets {
             match value {
                 Alias::User(user) => {
-                    wrong.extend(unresolved(user, tailnet).map(|why| (*span, why)));
+                    wrong.extend(unresolved_user(user, tailnet).map(|why| (*span, why)));
                 }
                 Alias::Group(group) => {
                     let members = groups.get(&**group).into_iter().flat_map(|g| &g.members);
                     wrong.extend(
-                        members.filter_map(|user| Some((*span, unresolved(&user.value, tailnet)?))),
+                        members.filter_map(|user| {
+                            Some((*span, unresolved_user(&user.value, tailnet)?))
+                        }),
                     );
                 }
                 _ => {}
@@ -95,7 +97,7 @@ impl Context<'_> {
 }
 
 /// Headscale's sentence on a user that does not resolve to exactly one.
-fn unresolved(user: &str, tailnet: &Tailnet) -> Option<String> {
+pub(crate) fn unresolved_user(user: &str, tailnet: &Tailnet) -> Option<String> {
     let token = go_quote(user);
     match tailnet.find_user(user) {
         UserMatch::One(_) => None,

@@ -1,0 +1,32 @@
+//! The policy engine: what a policy means for the nodes of a tailnet, as Headscale would have it.
+//!
+//! ```text
+//! policy + tailnet ──> sets of addresses ──> rules in order ──> what each node is told
+//!                      resolve               compile            filter, reach, ssh, approve
+//! ```
+//!
+//! A [`Network`] is a policy compiled for an [`Inventory`]; [`compile`](crate::compile) does it all
+//! for a text.
+
+mod approve;
+mod compile;
+mod filter;
+mod inventory;
+mod ip_set;
+mod network;
+mod node_set;
+mod output;
+mod reach;
+mod resolve;
+mod rule;
+mod ssh;
+
+pub use compile::{Origin, Section};
+pub use inventory::Inventory;
+pub use ip_set::{IpRange, IpSet};
+pub use network::Network;
+pub use node_set::NodeSet;
+pub use output::{
+    CapGrant, Compiled, FilterRule, NetPortRange, NodeOutput, Ports, SshAction, SshPolicy,
+    SshPrincipal, SshRule,
+};
