@@ -8,7 +8,7 @@ use super::node_set::NodeSet;
 use super::output::{Compiled, FilterRule, NodeOutput};
 use super::reach::Reach;
 use super::resolve::Resolver;
-use super::ssh;
+use super::ssh::SshRules;
 use crate::hujson::Document;
 use crate::policy::Policy;
 use crate::semantics::Semantics;
@@ -50,6 +50,7 @@ impl<'n, 'd> Network<'n, 'd> {
         let reach = Reach::of(&self.plan, self.inventory, self.semantics);
         let approvers = Approvers::of(self.policy, &self.resolver);
         let attributes = attributes(self.policy, self.inventory, &self.resolver);
+        let ssh = self.ssh_rules();
         let nodes = self.inventory.nodes.iter().zip(attributes).enumerate();
         let nodes = nodes.map(|(at, (node, cap_map))| {
             let peers: Vec<&Node> = reach
@@ -73,12 +74,17 @@ impl<'n, 'd> Network<'n, 'd> {
                     .map(|peer| (peer.name.clone(), usable(peer)))
                     .filter(|(_, routes)| !routes.is_empty())
                     .collect(),
-                ssh_policy: ssh::policy_of_node(self.policy, node, &self.resolver),
+                ssh_policy: ssh.policy_of_node(at),
                 auto_approved: approvers.approved(node).iter().map(ToString::to_string).collect(),
                 cap_map,
             }
         });
         Compiled { headscale_version: self.semantics.version, nodes: nodes.collect() }
+    }
+
+    /// The SSH rules, each resolved once.
+    pub(crate) fn ssh_rules(&self) -> SshRules<'n, 'd> {
+        SshRules::of(self.policy, &self.resolver)
     }
 
     fn packet_filter(&self, node: &Node) -> Vec<FilterRule> {
