@@ -1,7 +1,7 @@
 //! The whole check of one policy text.
 
 use crate::context::Context;
-use crate::engine::{Compiled, Inventory, Network};
+use crate::engine::{Compiled, Inventory, Network, TestSection};
 use crate::finding::{Counts, Finding, Findings, Severity};
 use crate::hujson::Document;
 use crate::hujson::strictness::{self, Violation};
@@ -68,7 +68,8 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// How many more there were of each severity.
     pub uncounted: Counts,
-    /// How many entries `tests` and `sshTests` have. Their shape is checked; they are not run.
+    /// How many entries of `tests` and `sshTests` were not run, for want of a tailnet or because the
+    /// policy is refused without them. Their shape is checked all the same.
     pub tests: usize,
 }
 
@@ -76,12 +77,25 @@ pub struct Checked {
 /// would take the policy, our lints.
 ///
 /// An error finding with [`Source::Headscale`](crate::Source::Headscale) stands in the answer
-/// exactly where Headscale of one of the versions refuses the policy. Whether its own `tests`
-/// and `sshTests` pass is not looked at, only their shape.
+/// exactly where Headscale of one of the versions refuses to save the policy. Its own `tests` and
+/// `sshTests` are run where there is a tailnet and nothing else is wrong; without one only their
+/// shape is checked.
 ///
-/// Time and memory are linear in the text.
+/// Time and memory are linear in the text; with tests to run, see [`Network::failed_tests`].
 #[must_use]
 pub fn check(text: &[u8], options: &Options<'_>) -> Checked {
+    check_and(text, options, OwnTests::Run)
+}
+
+/// What to do with a policy's own tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OwnTests {
+    Run,
+    /// A policy that is saved already works whether they pass or not.
+    Skip,
+}
+
+fn check_and(text: &[u8], options: &Options<'_>, own_tests: OwnTests) -> Checked {
     let mut findings = Findings::new();
     let newest = options.versions.iter().max().copied().unwrap_or(Version::DEFAULT);
     // No policy at all: Headscale takes a file of 0 bytes and allows everything.
@@ -110,8 +124,20 @@ pub fn check(text: &[u8], options: &Options<'_>) -> Checked {
         policies.push(policy);
         by_version.push((*version, found));
     }
-    let tests = policies.first().map_or(0, |policy| policy.tests.len() + policy.ssh_tests.len());
+    let mut tests =
+        policies.first().map_or(0, |policy| policy.tests.len() + policy.ssh_tests.len());
     findings.extend_by_version(by_version);
+    if let (OwnTests::Run, false, Some(tailnet)) =
+        (own_tests, tests == 0 || findings.has_errors(), options.tailnet)
+    {
+        let inventory = Inventory::of(tailnet);
+        let by_version = versions.iter().zip(&policies).map(|(version, policy)| {
+            let network = Network::new(policy, &doc, &inventory, Semantics::of(*version));
+            (*version, failed_tests(&network))
+        });
+        findings.extend_by_version(by_version.collect());
+        tests = 0;
+    }
     if let (false, [newest_reads, .., oldest_reads] | [newest_reads @ oldest_reads]) =
         (findings.has_errors(), policies.as_slice())
     {
@@ -124,16 +150,41 @@ pub fn check(text: &[u8], options: &Options<'_>) -> Checked {
     Checked { tests, ..Checked::from(findings) }
 }
 
+/// Bytes of messages and helps on failed tests that are told: one test can fail for many nodes, and
+/// its sentences repeat its names.
+const TOLD_OF_TESTS: usize = 16 << 20;
+
+/// Runs the policy's own tests.
+fn failed_tests(network: &Network<'_, '_>) -> Findings {
+    let mut findings = Findings::new();
+    let mut told = 0;
+    network.failed_tests(&mut |failure| {
+        let rule = match failure.section {
+            TestSection::Tests => &rules::TEST_FAILED,
+            TestSection::SshTests => &rules::SSH_TEST_FAILED,
+        };
+        if told > TOLD_OF_TESTS {
+            return findings.add_uncounted(rule.severity, 1);
+        }
+        findings.push(rule, || {
+            let (message, help) = (failure.to_string(), failure.help());
+            told += message.len() + help.len();
+            Finding::new(rule, failure.span, message).help(help)
+        });
+    });
+    findings
+}
+
 /// Compiles `text` for the nodes of `tailnet` as Headscale of `version` would.
 ///
-/// An empty text is no policy and allows everything.
+/// An empty text is no policy and allows everything. The policy's own tests are not run.
 ///
 /// # Errors
 ///
 /// What is wrong with a policy that Headscale would not take.
 pub fn compile(text: &[u8], tailnet: &Tailnet, version: Version) -> Result<Compiled, Checked> {
     let options = Options { versions: &[version], tailnet: Some(tailnet), today: None };
-    let checked = check(text, &options);
+    let checked = check_and(text, &options, OwnTests::Skip);
     if checked.findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(checked);
     }

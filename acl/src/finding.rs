@@ -235,16 +235,21 @@ impl Findings {
         let asked = by_version.len();
         let mut more = Counts::default();
         let mut told: Vec<(Finding, Vec<Version>)> = Vec::new();
-        let mut at: HashMap<(Cow<'static, str>, Option<Span>), usize> = HashMap::default();
+        // One rule can be broken several times at one place: the first of a version is the first of
+        // the others, and so on.
+        type Place = (Cow<'static, str>, Option<Span>);
+        let mut at: HashMap<(Place, usize), usize> = HashMap::default();
         for (version, found) in by_version {
             more = more.max(found.uncounted);
+            let mut times: HashMap<Place, usize> = HashMap::default();
             for finding in found.kept {
-                let known = at.entry((finding.rule.clone(), finding.span)).or_insert(told.len());
+                let place = (finding.rule.clone(), finding.span);
+                let nth = times.entry(place.clone()).or_default();
+                let known = at.entry((place, *nth)).or_insert(told.len());
+                *nth += 1;
                 match told.get_mut(*known) {
-                    Some((_, versions)) if versions.last() != Some(&version) => {
-                        versions.push(version);
-                    }
-                    _ => told.push((finding, vec![version])),
+                    Some((_, versions)) => versions.push(version),
+                    None => told.push((finding, vec![version])),
                 }
             }
         }

@@ -11,13 +11,18 @@ use headscale_acl::{
     Date, Finding, LineIndex, Options, Severity, Source, Tailnet, Version, check, hujson,
 };
 
-/// alice, bob, and two users named dup, of whom one has the e-mail address dup@example.com.
+/// alice, bob, and two users named dup, of whom one has the e-mail address dup@example.com. alice
+/// and bob have a node each, and web1 carries tag:web.
 fn tailnet() -> Tailnet {
     let value = serde_json::json!({"users": [
         {"id": "1", "name": "alice", "email": "alice@example.com"},
         {"id": "2", "name": "bob"},
         {"id": "3", "name": "dup", "email": "dup@example.com"},
         {"id": "4", "name": "dup"},
+    ], "nodes": [
+        {"id": "1", "name": "alice-laptop", "user": {"id": "1"}, "ipAddresses": ["100.64.0.1"]},
+        {"id": "2", "name": "bob-laptop", "user": {"id": "2"}, "ipAddresses": ["100.64.0.2"]},
+        {"id": "3", "name": "web1", "tags": ["tag:web"], "ipAddresses": ["100.64.0.3"]},
     ]});
     Tailnet::from_value(&value).unwrap()
 }

@@ -108,6 +108,16 @@ impl IpSet {
         other.prefixes().all(|prefix| self.contains_all(prefix))
     }
 
+    /// Whether both hold a common address: a search in the larger for each range of the smaller.
+    #[must_use]
+    pub fn intersects(&self, other: &Self) -> bool {
+        let families = [(&self.v4, &other.v4), (&self.v6, &other.v6)];
+        families.into_iter().any(|(a, b)| {
+            let (few, many) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+            few.iter().any(|range| overlaps(many, *range))
+        })
+    }
+
     /// What it holds and `other` does not.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
@@ -300,6 +310,9 @@ mod tests {
         assert!(!set.contains_all(prefix("10.0.0.0/7")));
         assert!(set.overlaps(prefix("0.0.0.0/0")));
         assert!(!set.overlaps(prefix("11.0.0.0/8")));
+        let other = |text| IpSet::of(prefix(text));
+        assert!(set.intersects(&other("10.255.255.255")) && set.intersects(&other("::/0")));
+        assert!(!set.intersects(&other("11.0.0.0/8")) && !set.intersects(&other("::1")));
         assert!(set.contains("fd00::1".parse().unwrap()));
         assert!(!set.contains("::1".parse().unwrap()));
     }

@@ -5,6 +5,8 @@
 //!                      resolve               compile            filter, reach, ssh, approve
 //! ```
 //!
+//! `tests` holds the policy's own tests against it.
+//!
 //! A [`Network`] is a policy compiled for an [`Inventory`]; [`compile`](crate::compile) does it all
 //! for a text.
 
@@ -20,6 +22,7 @@ mod reach;
 mod resolve;
 mod rule;
 mod ssh;
+mod tests;
 
 pub use compile::{Origin, Section};
 pub use inventory::Inventory;
@@ -30,3 +33,4 @@ pub use output::{
     CapGrant, Compiled, FilterRule, NetPortRange, NodeOutput, Ports, SshAction, SshPolicy,
     SshPrincipal, SshRule,
 };
+pub use tests::{TestFailure, TestSection};

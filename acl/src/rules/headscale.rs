@@ -335,8 +335,24 @@ TEST_SHAPE = "test-shape", Error, "a test that Headscale cannot run" {
 SSH_TEST_SHAPE = "ssh-test-shape", Error, "an SSH test that Headscale cannot run" {
     "An entry of `sshTests` has a source and at least one destination, each a tag that is \
      defined, a user, a host or one address, without ports."
-    bad: r#"{"sshTests": [{"src": "alice@", "dst": ["10.0.0.0/8"], "deny": ["root"]}]}"#;
-    good: r#"{"sshTests": [{"src": "alice@", "dst": ["10.0.0.1"], "deny": ["root"]}]}"#;
+    bad: r#"{"sshTests": [{"src": "alice@", "dst": ["100.64.0.0/10"], "deny": ["root"]}]}"#;
+    good: r#"{"sshTests": [{"src": "alice@", "dst": ["100.64.0.3"], "deny": ["root"]}]}"#;
+}
+
+TEST_FAILED = "test-failed", Error, "a test of the policy that fails" {
+    "Headscale runs `tests` when a policy is saved, and refuses one that fails. It looks at the \
+     rules that hold for every node: `autogroup:self` and `via` are not seen. Every source must \
+     reach one of the destination's addresses. Run with `--tailnet` only."
+    bad: r#"{"acls": [{"action": "accept", "src": ["alice@"], "dst": ["bob@:80"]}], "tests": [{"src": "alice@", "accept": ["bob@:22"]}]}"#;
+    good: r#"{"acls": [{"action": "accept", "src": ["alice@"], "dst": ["bob@:22"]}], "tests": [{"src": "alice@", "accept": ["bob@:22"]}]}"#;
+}
+
+SSH_TEST_FAILED = "ssh-test-failed", Error, "an SSH test of the policy that fails" {
+    "Headscale runs `sshTests` when a policy is saved, and refuses one that fails. Every source \
+     must get into every node under `accept` and `check` (where a rule has the action `check`), \
+     and none into any node under `deny`. Run with `--tailnet` only."
+    bad: r#"{"acls": [], "tagOwners": {"tag:web": []}, "ssh": [{"action": "accept", "src": ["alice@"], "dst": ["tag:web"], "users": ["root"]}], "sshTests": [{"src": "alice@", "dst": ["tag:web"], "deny": ["root"]}]}"#;
+    good: r#"{"acls": [], "tagOwners": {"tag:web": []}, "ssh": [{"action": "accept", "src": ["alice@"], "dst": ["tag:web"], "users": ["deploy"]}], "sshTests": [{"src": "alice@", "dst": ["tag:web"], "deny": ["root"]}]}"#;
 }
 
 USER_AMBIGUOUS = "user-ambiguous", Error, "a user that is several" {

@@ -136,8 +136,8 @@ SSH_TEST_ENUMERATES = "ssh-test-enumerates", Warning, "an SSH test that can take
     "Headscale 0.29 lists every address of the source of an SSH test. For `*`, the internet or a \
      wide prefix it does so until its memory is gone, on `headscale policy check`, on \
      `headscale policy set` and when the server starts."
-    bad: r#"{"acls": [], "sshTests": [{"src": "*", "dst": ["10.0.0.1"], "deny": ["root"]}]}"#;
-    good: r#"{"acls": [], "sshTests": [{"src": "alice@", "dst": ["10.0.0.1"], "deny": ["root"]}]}"#;
+    bad: r#"{"acls": [], "sshTests": [{"src": "*", "dst": ["100.64.0.3"], "deny": ["root"]}]}"#;
+    good: r#"{"acls": [], "sshTests": [{"src": "alice@", "dst": ["100.64.0.3"], "deny": ["root"]}]}"#;
 }
 
 NODE_ATTR_USER_TARGET = "node-attr-user-target", Warning, "node attributes for a user that may be deleted" {
