@@ -24,6 +24,9 @@ expect() {
 
 expect 0 'A correct policy, against the users and nodes it is for.' \
   kubectl-headscale policy check examples/small/policy.hujson --tailnet examples/small/tailnet.json
+expect 0 'A policy whose own tests pass in its cluster.' \
+  kubectl-headscale policy check examples/keystone/policy-0.29.hujson \
+  --tailnet examples/keystone/tailnet.json
 expect 0 'One policy before and after an upgrade.' \
   kubectl-headscale policy check examples/keystone/policy.hujson --headscale-version 0.28,0.29
 expect 0 'Three hundred rules. An info does not fail the check.' \

@@ -88,11 +88,17 @@ fn nothing_is_said_against_the_correct_ones() {
 }
 
 #[test]
-fn the_small_one_suits_its_tailnet() {
-    let tailnet = serde_json::from_slice(&read("small/tailnet.json")).expect("JSON");
-    let tailnet = Tailnet::from_value(&tailnet).expect("a tailnet");
-    assert_eq!((tailnet.users.len(), tailnet.nodes.len()), (2, 5));
-    let options = Options { tailnet: Some(&tailnet), ..Options::default() };
-    let findings = check(&read("small/policy.hujson"), &options).findings;
-    assert!(findings.is_empty(), "{findings:#?}");
+fn tests_pass_in_the_tailnets_beside_them() {
+    for (policy, tailnet, size) in [
+        ("small/policy.hujson", "small/tailnet.json", (2, 5)),
+        ("keystone/policy-0.29.hujson", "keystone/tailnet.json", (3, 8)),
+    ] {
+        let tailnet = serde_json::from_slice(&read(tailnet)).expect("JSON");
+        let tailnet = Tailnet::from_value(&tailnet).expect("a tailnet");
+        assert_eq!((tailnet.users.len(), tailnet.nodes.len()), size, "{policy}");
+        let options = Options { tailnet: Some(&tailnet), ..Options::default() };
+        let checked = check(&read(policy), &options);
+        assert!(checked.findings.is_empty(), "{policy}: {:#?}", checked.findings);
+        assert_eq!(checked.tests, 0, "{policy}");
+    }
 }
