@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod config;
 mod convert;
+mod data;
 mod environment;
 mod error;
 mod exit;

@@ -18,10 +18,12 @@ mod ip_set;
 mod network;
 mod node_set;
 mod output;
+mod query;
 mod reach;
 mod resolve;
 mod rule;
 mod ssh;
+mod symbolic;
 mod tests;
 
 pub use compile::{Origin, Section};
@@ -33,4 +35,6 @@ pub use output::{
     CapGrant, Compiled, FilterRule, NetPortRange, NodeOutput, Ports, SshAction, SshPolicy,
     SshPrincipal, SshRule,
 };
+pub use query::ask;
+pub use symbolic::symbolic;
 pub use tests::{TestFailure, TestSection};

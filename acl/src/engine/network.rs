@@ -12,6 +12,7 @@ use super::ssh::SshRules;
 use crate::hujson::Document;
 use crate::policy::Policy;
 use crate::semantics::Semantics;
+use crate::tailnet::Tailnet;
 
 /// A policy compiled for the nodes of a tailnet.
 pub struct Network<'n, 'd> {
@@ -20,6 +21,7 @@ pub struct Network<'n, 'd> {
     pub(crate) resolver: Resolver<'n, 'd>,
     pub(crate) plan: Plan,
     pub(crate) semantics: &'static Semantics,
+    pub(crate) is_symbolic: bool,
 }
 
 impl<'n, 'd> Network<'n, 'd> {
@@ -35,7 +37,26 @@ impl<'n, 'd> Network<'n, 'd> {
     ) -> Self {
         let resolver = Resolver::new(policy, inventory, semantics);
         let plan = Plan::of(policy, doc, &resolver);
-        Self { policy, inventory, resolver, plan, semantics }
+        Self { policy, inventory, resolver, plan, semantics, is_symbolic: false }
+    }
+
+    /// The same network, whose nodes are made up: [`symbolic`](super::symbolic). Its answers say so.
+    #[must_use]
+    pub fn of_made_up_nodes(mut self) -> Self {
+        self.is_symbolic = true;
+        self
+    }
+
+    /// The users and nodes that it is about.
+    #[must_use]
+    pub const fn tailnet(&self) -> &'n Tailnet {
+        self.inventory.tailnet
+    }
+
+    /// Whether they are made up from the policy.
+    #[must_use]
+    pub const fn is_symbolic(&self) -> bool {
+        self.is_symbolic
     }
 
     /// Where the rules stand in the policy, in Headscale's order: `grants` before `acls`; since
@@ -79,7 +100,11 @@ impl<'n, 'd> Network<'n, 'd> {
                 cap_map,
             }
         });
-        Compiled { headscale_version: self.semantics.version, nodes: nodes.collect() }
+        Compiled {
+            headscale_version: self.semantics.version,
+            symbolic: self.is_symbolic,
+            nodes: nodes.collect(),
+        }
     }
 
     /// The SSH rules, each resolved once.

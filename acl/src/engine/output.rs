@@ -16,6 +16,9 @@ use crate::semantics::Version;
 pub struct Compiled {
     /// The version whose engine would say so.
     pub headscale_version: Version,
+    /// Whether the nodes are made up from the policy; left out of the JSON where they are not.
+    #[serde(skip_serializing_if = "is_false")]
+    pub symbolic: bool,
     /// The nodes, in the order of the snapshot.
     pub nodes: Vec<NodeOutput>,
 }

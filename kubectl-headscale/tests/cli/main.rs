@@ -1,6 +1,7 @@
 //! The plugin as users run it: the real executable in a directory of its own, and what it prints.
 
 mod check;
+mod compile;
 mod completion;
 mod config;
 mod convert;

@@ -8,9 +8,10 @@ use clap_complete::engine::ArgValueCandidates;
 use headscale_acl::{Checked, Options, Tailnet, Version};
 
 use super::InputArgs;
+use super::subject::read_tailnet;
 use crate::baseline::Baseline;
 use crate::commands::{Context, complete};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::error::{CommandError, io_words};
 use crate::exit::Exit;
 use crate::fix::fix;
@@ -19,7 +20,7 @@ use crate::output::{self, Output, write_report};
 use crate::replace::replace;
 use crate::report::{FileReport, Format, Report, counts};
 use crate::severity::{FailOn, Levels, RuleLevel};
-use crate::{snapshot, version};
+use crate::version;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -258,15 +259,7 @@ impl Checker {
         for rule in config.rules.iter().chain(&args.rule) {
             levels.set(*rule);
         }
-        let cwd = &context.environment.cwd;
-        let tailnet = match (&args.tailnet, &config.tailnet) {
-            (Some(file), _) => Some(snapshot::read(cwd, file)?),
-            (None, Some(file)) => Some(snapshot::read(cwd, file).map_err(|error| {
-                let config = config.file.as_deref().unwrap_or(Path::new(config::NAME));
-                error.hint(format!("it is the `tailnet` of {}", config.display()))
-            })?),
-            (None, None) => None,
-        };
+        let tailnet = read_tailnet(args.tailnet.as_deref(), config, context)?;
         Ok(Self { versions, tailnet, today: context.environment.today, levels })
     }
 

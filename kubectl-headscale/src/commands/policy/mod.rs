@@ -1,8 +1,10 @@
 //! `kubectl headscale policy`
 
 mod check;
+mod compile;
 mod fmt;
 mod rules;
+mod subject;
 
 use std::path::PathBuf;
 
@@ -18,6 +20,7 @@ use crate::input::{self, Place, Policy};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Check(check::CheckArgs),
+    Compile(compile::CompileArgs),
     Fmt(fmt::FmtArgs),
     Rules(rules::RulesArgs),
 }
@@ -27,6 +30,7 @@ impl Command {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, CommandError> {
         match self {
             Self::Check(args) => args.run(context),
+            Self::Compile(args) => args.run(context),
             Self::Fmt(args) => args.run(context),
             Self::Rules(args) => args.run(context),
         }
@@ -43,6 +47,13 @@ struct InputArgs {
     #[arg(value_name = "FILE", value_hint = ValueHint::AnyPath)]
     files: Vec<PathBuf>,
 
+    #[command(flatten)]
+    from: FromArgs,
+}
+
+/// How standard input is shown, and which configuration counts.
+#[derive(Debug, Args)]
+struct FromArgs {
     /// Name to show for standard input
     #[arg(long, value_name = "NAME", default_value = "<stdin>", hide_default_value = true)]
     stdin_filename: String,
@@ -56,7 +67,7 @@ struct InputArgs {
     no_config: bool,
 }
 
-impl InputArgs {
+impl FromArgs {
     /// The configuration that counts; an empty one where there is none.
     fn config(&self, context: &Context<'_>) -> Result<Config, CommandError> {
         if self.no_config {
@@ -64,6 +75,13 @@ impl InputArgs {
         }
         let config = Config::find(&context.environment.cwd, self.config.as_deref())?;
         Ok(config.unwrap_or_default())
+    }
+}
+
+impl InputArgs {
+    /// The configuration that counts; an empty one where there is none.
+    fn config(&self, context: &Context<'_>) -> Result<Config, CommandError> {
+        self.from.config(context)
     }
 
     /// The configuration, where it is needed to know the files.
@@ -75,7 +93,7 @@ impl InputArgs {
     fn places(&self, command: &str, config: &Config) -> Result<Places, CommandError> {
         if !self.files.is_empty() {
             let place = |file: &PathBuf| match file.to_str() {
-                Some("-") => Place::Stdin(self.stdin_filename.clone()),
+                Some("-") => Place::Stdin(self.from.stdin_filename.clone()),
                 _ => Place::Path(file.clone()),
             };
             return Ok(Places { places: self.files.iter().map(place).collect(), listed_in: None });

@@ -1,0 +1,150 @@
+//! The one policy that a question is about, and the tailnet that it is for.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueHint};
+use clap_complete::engine::ArgValueCandidates;
+use headscale_acl::engine::{self, Network};
+use headscale_acl::{Checked, Tailnet, Version};
+
+use super::{FromArgs, InputArgs};
+use crate::commands::{Context, complete};
+use crate::config::{self, Config};
+use crate::error::CommandError;
+use crate::input::Policy;
+use crate::report::{FileReport, Format, Report, reporter};
+use crate::ui::Ui;
+use crate::{snapshot, version};
+
+/// How many findings are told of a policy that answers nothing.
+const TOLD: usize = 20;
+
+/// Which policy a question is about, and for which tailnet and version.
+#[derive(Debug, Args)]
+pub(super) struct SubjectArgs {
+    /// Policy file, or `-` for standard input
+    ///
+    /// Without FILE: `files` of .headscale-policy.yaml, if that is one policy.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: Option<PathBuf>,
+
+    /// Users and nodes, as JSON or YAML
+    ///
+    /// Without them nodes are made up from what the policy names: one for each user and tag, and
+    /// routers for its networks.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    tailnet: Option<PathBuf>,
+
+    /// Headscale version: 0.28, 0.29 or 0.30 [default: 0.29]
+    #[arg(long, value_name = "VERSION", add = ArgValueCandidates::new(complete::versions))]
+    headscale_version: Option<Version>,
+
+    #[command(flatten)]
+    from: FromArgs,
+}
+
+/// A policy with what is needed to ask it.
+pub(super) struct Subject {
+    policy: Policy,
+    tailnet: Option<Tailnet>,
+    version: Version,
+}
+
+impl SubjectArgs {
+    /// Reads the policy for the command of this name; `None` where it cannot be read, which is
+    /// then told.
+    pub(super) fn read(
+        self,
+        command: &str,
+        context: &mut Context<'_>,
+    ) -> Result<Option<Subject>, CommandError> {
+        let Self { file, tailnet, headscale_version, from } = self;
+        let input = InputArgs { files: file.into_iter().collect(), from };
+        let config = input.config(context)?;
+        let places = input.places(command, &config)?;
+        let version = one_version(headscale_version, &config)?;
+        let tailnet = read_tailnet(tailnet.as_deref(), &config, context)?;
+        let (policies, _) = places.read(context);
+        let count = policies.len();
+        let mut policies = policies.into_iter();
+        match (policies.next(), policies.next()) {
+            (Some(policy), None) => Ok(Some(Subject { policy, tailnet, version })),
+            (None, _) => Ok(None),
+            _ => Err(CommandError::usage(format!(
+                "`policy {command}` is about one policy, and these are {count}"
+            ))
+            .hint("name one file")),
+        }
+    }
+}
+
+/// The version asked for, or the one of the configuration, or the default.
+fn one_version(asked: Option<Version>, config: &Config) -> Result<Version, CommandError> {
+    match (asked, config.versions.as_slice()) {
+        (Some(version), _) => Ok(version),
+        (None, [version]) => Ok(*version),
+        (None, []) => Ok(Version::DEFAULT),
+        (None, versions) => {
+            let names: Vec<&str> = versions.iter().map(|version| version.as_str()).collect();
+            let message = format!("the answer depends on the version: {}", names.join(" or "));
+            Err(CommandError::usage(message).hint("choose one with --headscale-version"))
+        }
+    }
+}
+
+/// The tailnet in `file`, or the one of the configuration.
+pub(super) fn read_tailnet(
+    file: Option<&Path>,
+    config: &Config,
+    context: &Context<'_>,
+) -> Result<Option<Tailnet>, CommandError> {
+    let cwd = &context.environment.cwd;
+    match (file, &config.tailnet) {
+        (Some(file), _) => snapshot::read(cwd, file).map(Some),
+        (None, Some(file)) => snapshot::read(cwd, file).map(Some).map_err(|error| {
+            let config = config.file.as_deref().unwrap_or(Path::new(config::NAME));
+            error.hint(format!("it is the `tailnet` of {}", config.display()))
+        }),
+        (None, None) => Ok(None),
+    }
+}
+
+impl Subject {
+    /// The policy's text.
+    pub(super) fn text(&self) -> &[u8] {
+        &self.policy.text
+    }
+
+    /// Asks the policy; `None` where Headscale would refuse it, which is then told as
+    /// `policy check` tells it.
+    pub(super) fn ask<T>(
+        &self,
+        ui: &mut Ui<'_>,
+        question: impl FnOnce(&Network<'_, '_>) -> T,
+    ) -> Option<T> {
+        match engine::ask(self.text(), self.tailnet.as_ref(), self.version, question) {
+            Ok(answer) => Some(answer),
+            Err(checked) => {
+                self.tell(checked, ui);
+                None
+            }
+        }
+    }
+
+    fn tell(&self, checked: Checked, ui: &mut Ui<'_>) {
+        let report = Report {
+            files: vec![FileReport {
+                name: self.policy.name.clone(),
+                text: self.policy.text.clone(),
+                findings: checked.findings,
+                uncounted: checked.uncounted,
+            }],
+            tool_version: version::CLIENT.to_owned(),
+            max_findings: TOLD,
+        };
+        let mut told = Vec::new();
+        // Nothing fails to be written to a vector.
+        reporter(Format::Text, ui.error_style()).report(&report, &mut told).ok();
+        ui.tell(&String::from_utf8_lossy(&told));
+    }
+}
