@@ -35,6 +35,8 @@ pub use output::{
     CapGrant, Compiled, FilterRule, NetPortRange, NodeOutput, Ports, SshAction, SshPolicy,
     SshPrincipal, SshRule,
 };
-pub use query::ask;
+pub use query::{
+    Access, AccessRow, Cause, Explanation, Lack, Miss, QueryError, Question, RuleSection, Side, ask,
+};
 pub use symbolic::symbolic;
 pub use tests::{TestFailure, TestSection};

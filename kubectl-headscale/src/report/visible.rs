@@ -21,13 +21,13 @@ pub(crate) fn visible(text: &str) -> String {
 }
 
 /// `text` for formats of one line: line feeds become spaces. At most [`SHOWN`] characters are shown.
-pub(super) fn folded(text: &str) -> String {
+pub(crate) fn folded(text: &str) -> String {
     joined(text, SHOWN, " ")
 }
 
 /// A file name or rule id on one line, where a line feed is no ordinary thing and becomes
 /// `\u{a}`. At most [`SHOWN_NAME`] characters are shown.
-pub(super) fn name(text: &str) -> String {
+pub(crate) fn name(text: &str) -> String {
     let (text, cut) = capped(text, SHOWN_NAME);
     let mut out = String::with_capacity(text.len());
     push_line(&mut out, text);

@@ -45,6 +45,10 @@ fn kubectl_asks_what_may_come_next() {
 
     policy |
     check	Check policies as Headscale does, and for what people regret
+    compile	Compile a policy into what Headscale would send to each node
+    explain	Say whether one may reach another, and by which rules
+    access	List what one reaches, or who reaches it
+    graph	Draw who reaches what
     fmt	Format policies in HuJSON's standard format
     rules	List the rules of `policy check`, or explain one
     :4

@@ -12,6 +12,7 @@ mod help;
 mod input;
 mod library;
 mod output;
+mod query;
 mod readme;
 mod rules;
 mod version;

@@ -1,5 +1,18 @@
 //! Questions to a policy: who reaches what, and by which rule.
 
+mod access;
+mod explain;
+mod flow;
+mod names;
+mod nearest;
+mod party;
+mod ssh;
+
+pub use access::{Access, AccessRow, Side};
+pub use explain::{Cause, Explanation, Question, RuleSection};
+pub use nearest::{Lack, Miss};
+pub use party::QueryError;
+
 use crate::check::{Checked, Options, check};
 use crate::context::Context;
 use crate::decode;

@@ -1,8 +1,11 @@
 //! `kubectl headscale policy`
 
+mod access;
 mod check;
 mod compile;
+mod explain;
 mod fmt;
+mod graph;
 mod rules;
 mod subject;
 
@@ -21,6 +24,9 @@ use crate::input::{self, Place, Policy};
 pub(crate) enum Command {
     Check(check::CheckArgs),
     Compile(compile::CompileArgs),
+    Explain(explain::ExplainArgs),
+    Access(access::AccessArgs),
+    Graph(graph::GraphArgs),
     Fmt(fmt::FmtArgs),
     Rules(rules::RulesArgs),
 }
@@ -31,6 +37,9 @@ impl Command {
         match self {
             Self::Check(args) => args.run(context),
             Self::Compile(args) => args.run(context),
+            Self::Explain(args) => args.run(context),
+            Self::Access(args) => args.run(context),
+            Self::Graph(args) => args.run(context),
             Self::Fmt(args) => args.run(context),
             Self::Rules(args) => args.run(context),
         }

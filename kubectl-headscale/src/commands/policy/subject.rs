@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 use clap_complete::engine::ArgValueCandidates;
-use headscale_acl::engine::{self, Network};
+use headscale_acl::engine::{self, Network, QueryError};
 use headscale_acl::{Checked, Tailnet, Version};
 
 use super::{FromArgs, InputArgs};
 use crate::commands::{Context, complete};
 use crate::config::{self, Config};
+use crate::data::DataFormat;
 use crate::error::CommandError;
 use crate::input::Policy;
 use crate::report::{FileReport, Format, Report, reporter};
@@ -18,6 +19,35 @@ use crate::{snapshot, version};
 
 /// How many findings are told of a policy that answers nothing.
 const TOLD: usize = 20;
+
+/// What is told where there is no tailnet.
+pub(super) const MADE_UP: &str =
+    "the nodes are made up from the policy; name the real ones with --tailnet";
+
+/// A format of answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum AnswerFormat {
+    Text,
+    Json,
+    Yaml,
+}
+
+impl AnswerFormat {
+    /// The format for programs, if it is one.
+    pub(super) const fn data(self) -> Option<DataFormat> {
+        match self {
+            Self::Text => None,
+            Self::Json => Some(DataFormat::Json),
+            Self::Yaml => Some(DataFormat::Yaml),
+        }
+    }
+}
+
+/// Why a question has no answer, in the words of a command.
+pub(super) fn answer_error(error: QueryError) -> CommandError {
+    let QueryError { message, hint } = error;
+    CommandError { hints: hint.into_iter().collect(), ..CommandError::usage(message) }
+}
 
 /// Which policy a question is about, and for which tailnet and version.
 #[derive(Debug, Args)]
@@ -110,6 +140,11 @@ pub(super) fn read_tailnet(
 }
 
 impl Subject {
+    /// The policy's name, as shown.
+    pub(super) fn name(&self) -> &str {
+        &self.policy.name
+    }
+
     /// The policy's text.
     pub(super) fn text(&self) -> &[u8] {
         &self.policy.text

@@ -1,0 +1,199 @@
+//! The two ends of a question: aliases, names of nodes, addresses.
+
+use thiserror::Error;
+
+use super::flow::intersection;
+use crate::engine::inventory::Node;
+use crate::engine::ip_set::IpSet;
+use crate::engine::network::Network;
+use crate::engine::resolve::TAILNET;
+use crate::policy::{Alias, Prefix};
+use crate::suggest::nearest;
+
+/// Why a question has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct QueryError {
+    /// What is wrong with it.
+    pub message: String,
+    /// What to do about it, if anything is known.
+    pub hint: Option<String>,
+}
+
+impl QueryError {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+/// One end of a question.
+#[derive(Clone, Debug)]
+pub(super) struct Party<'t> {
+    /// As it was asked for.
+    pub(super) text: &'t str,
+    /// The alias that it is; `None` for a node's name.
+    pub(super) alias: Option<Alias<'t>>,
+    /// Its addresses; empty only for `autogroup:self`.
+    pub(super) set: IpSet,
+}
+
+impl Party<'_> {
+    pub(super) fn is_own_devices(&self) -> bool {
+        self.alias.as_ref().is_some_and(|alias| alias.is_autogroup("autogroup:self"))
+    }
+}
+
+/// A destination's name and its port: `tag:web:443`, `[fd7a::1]:80`, `bob@`. A `*` is no port.
+///
+/// # Errors
+///
+/// When what stands behind the last colon is meant as a port and is none.
+pub(super) fn split_port(text: &str) -> Result<(&str, Option<u16>), QueryError> {
+    if let Some((addr, rest)) = text.strip_prefix('[').and_then(|text| text.split_once(']')) {
+        return match rest.strip_prefix(':') {
+            Some(port) => Ok((addr, self::port(port)?)),
+            None if rest.is_empty() => Ok((addr, None)),
+            None => Err(QueryError::new(format!("{text:?} is no address with a port"))),
+        };
+    }
+    if Prefix::parse(text).is_ok() {
+        return Ok((text, None));
+    }
+    let Some((name, port)) = text.rsplit_once(':') else { return Ok((text, None)) };
+    if matches!(name, "tag" | "group" | "autogroup") {
+        return Ok((text, None));
+    }
+    let is_port = port == "*" || port.starts_with(|c: char| c.is_ascii_digit());
+    // A name with a colon has its own, so that another one asks for a port.
+    if is_port || name.contains(':') {
+        return Ok((name, self::port(port)?));
+    }
+    Ok((text, None))
+}
+
+fn port(text: &str) -> Result<Option<u16>, QueryError> {
+    if text == "*" {
+        return Ok(None);
+    }
+    match text.parse() {
+        Ok(port) if port > 0 => Ok(Some(port)),
+        _ => Err(QueryError::new(format!("{text:?} is no port"))
+            .hint("a question is about one port from 1 to 65535, or about any without one")),
+    }
+}
+
+/// What `text` names: an alias, the name of a node, or an address.
+///
+/// # Errors
+///
+/// When it names nothing that has an address.
+pub(super) fn party<'t>(text: &'t str, network: &Network<'_, '_>) -> Result<Party<'t>, QueryError> {
+    let inventory = network.inventory;
+    let all = || inventory.addresses(0..inventory.nodes.len());
+    let Some(alias) = Alias::parse(text.into()) else { return Err(unknown(text, network)) };
+    let set = match &alias {
+        Alias::Wildcard => all(),
+        Alias::Prefix(prefix) => existing(&IpSet::of(*prefix), &all()),
+        Alias::Host(name) => {
+            let hosts = &network.policy.hosts;
+            let host = hosts.iter().find(|host| host.name.value == *name);
+            match host.and_then(|host| host.prefix.as_ref()) {
+                Some(prefix) => existing(&IpSet::of(prefix.value), &all()),
+                None => {
+                    let set = node_named(text, network);
+                    if set.is_empty() {
+                        return Err(unknown(text, network));
+                    }
+                    return Ok(Party { text, alias: None, set });
+                }
+            }
+        }
+        Alias::Autogroup(name) => match &**name {
+            "autogroup:self" => {
+                return Ok(Party { text, alias: Some(alias), set: IpSet::default() });
+            }
+            "autogroup:danger-all" => all(),
+            _ => match network.resolver.resolve_any(&alias).set {
+                Some(set) => (*set).clone(),
+                None => return Err(unknown(text, network)),
+            },
+        },
+        Alias::Group(name) => {
+            if !network.policy.groups.iter().any(|group| group.name.value == *name) {
+                return Err(unknown(text, network));
+            }
+            (*network.resolver.resolve_any(&alias).set()).clone()
+        }
+        alias => (*network.resolver.resolve_any(alias).set()).clone(),
+    };
+    if set.is_empty() {
+        return Err(no_addresses(text, &alias, network));
+    }
+    Ok(Party { text, alias: Some(alias), set })
+}
+
+/// What there is of `set`: of the tailnet's own addresses those that nodes have.
+fn existing(set: &IpSet, nodes: &IpSet) -> IpSet {
+    let unused = intersection(set, &TAILNET).difference(nodes);
+    set.difference(&unused)
+}
+
+fn is_named(node: &Node, name: &str, network: &Network<'_, '_>) -> bool {
+    let stored = network.inventory.tailnet.nodes.iter().find(|stored| stored.id == node.id);
+    node.name == name || stored.is_some_and(|stored| stored.given_name == name)
+}
+
+fn node_named(name: &str, network: &Network<'_, '_>) -> IpSet {
+    let nodes = network.inventory.nodes.iter().enumerate();
+    let named = nodes.filter(|(_, node)| is_named(node, name, network));
+    network.inventory.addresses(named.map(|(at, _)| at))
+}
+
+fn no_addresses(text: &str, alias: &Alias<'_>, network: &Network<'_, '_>) -> QueryError {
+    let error = match alias {
+        Alias::User(user) => match network.resolver.resolve_any(alias).error {
+            Some(error) => QueryError::new(format!("{text:?} is no user here: {error}")),
+            None => QueryError::new(format!("the user {user:?} has no untagged node")),
+        },
+        Alias::Group(_) => QueryError::new(format!("no member of {text:?} has an untagged node")),
+        Alias::Tag(_) => QueryError::new(format!("no node carries {text:?}")),
+        Alias::Prefix(_) | Alias::Host(_) => {
+            QueryError::new(format!("no node has an address in {text:?}"))
+        }
+        _ => QueryError::new(format!("{text:?} stands for no node")),
+    };
+    with_nearest(error, text, network)
+}
+
+fn unknown(text: &str, network: &Network<'_, '_>) -> QueryError {
+    let error = QueryError::new(format!(
+        "{text:?} is no name of the policy, no node and no address{}",
+        if network.is_symbolic { " (the nodes are made up from the policy)" } else { "" }
+    ));
+    with_nearest(error, text, network)
+}
+
+fn with_nearest(error: QueryError, text: &str, network: &Network<'_, '_>) -> QueryError {
+    let (policy, tailnet) = (network.policy, network.inventory.tailnet);
+    let users = tailnet.users.iter().map(|user| match user.name.contains('@') {
+        true => user.name.clone(),
+        false => format!("{}@", user.name),
+    });
+    let nodes = tailnet.nodes.iter();
+    let mut names: Vec<String> = users.collect();
+    names.extend(policy.groups.iter().map(|group| group.name.value.to_string()));
+    names.extend(policy.hosts.iter().map(|host| host.name.value.to_string()));
+    names.extend(nodes.clone().flat_map(|node| node.tags.iter().cloned()));
+    names.extend(nodes.map(|node| node.name.clone()));
+    match nearest(text, names.iter().map(String::as_str).filter(|name| *name != text)) {
+        Some(name) => error.hint(format!("did you mean {name:?}?")),
+        None => error.hint(
+            "name a user (`alice@`), group, tag, host, autogroup, node or address of the policy \
+             or the tailnet",
+        ),
+    }
+}
