@@ -1,7 +1,7 @@
 //! The whole check of one policy text.
 
 use crate::context::Context;
-use crate::engine::{Compiled, Inventory, Network, TestSection};
+use crate::engine::{self, Compiled, Inventory, Network, TestSection};
 use crate::finding::{Counts, Finding, Findings, Severity};
 use crate::hujson::Document;
 use crate::hujson::strictness::{self, Violation};
@@ -89,13 +89,13 @@ pub fn check(text: &[u8], options: &Options<'_>) -> Checked {
 
 /// What to do with a policy's own tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum OwnTests {
+pub(crate) enum OwnTests {
     Run,
     /// A policy that is saved already works whether they pass or not.
     Skip,
 }
 
-fn check_and(text: &[u8], options: &Options<'_>, own_tests: OwnTests) -> Checked {
+pub(crate) fn check_and(text: &[u8], options: &Options<'_>, own_tests: OwnTests) -> Checked {
     let mut findings = Findings::new();
     let newest = options.versions.iter().max().copied().unwrap_or(Version::DEFAULT);
     // No policy at all: Headscale takes a file of 0 bytes and allows everything.
@@ -183,17 +183,7 @@ fn failed_tests(network: &Network<'_, '_>) -> Findings {
 ///
 /// What is wrong with a policy that Headscale would not take.
 pub fn compile(text: &[u8], tailnet: &Tailnet, version: Version) -> Result<Compiled, Checked> {
-    let options = Options { versions: &[version], tailnet: Some(tailnet), today: None };
-    let checked = check_and(text, &options, OwnTests::Skip);
-    if checked.findings.iter().any(|finding| finding.severity == Severity::Error) {
-        return Err(checked);
-    }
-    let semantics = Semantics::of(version);
-    let mut findings = Findings::new();
-    let doc = Document::parse(if text.is_empty() { b"null" } else { text });
-    let policy = decode::policy(&doc, &mut Context { semantics, findings: &mut findings });
-    let inventory = Inventory::of(tailnet);
-    Ok(Network::new(&policy, &doc, &inventory, semantics).compiled())
+    engine::ask(text, Some(tailnet), version, |network| network.compiled())
 }
 
 /// The first two layers of [`check`] alone: every reason for which Headscale cannot read a text,

@@ -1,9 +1,11 @@
 //! Chores of this repository, run as `cargo xtask COMMAND`.
 //!
 //! - [`layers`] holds the rule of which crate may depend on which;
-//! - [`generate`] writes the committed files that are made from code.
+//! - [`generate`] writes the committed files that are made from code;
+//! - [`gen_tailnet`] writes a tailnet of any size with a policy.
 
 pub mod cli_reference;
+pub mod gen_tailnet;
 pub mod generate;
 pub mod large_policy;
 pub mod layers;

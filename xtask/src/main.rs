@@ -2,11 +2,12 @@
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{generate, layers};
+use headscale_testkit::tailnets::Shape;
+use xtask::{gen_tailnet, generate, layers};
 
 /// Chores of this repository.
 #[derive(Parser)]
@@ -25,6 +26,24 @@ enum Command {
         /// Write nothing; fail and name the files that differ.
         #[arg(long)]
         check: bool,
+    },
+    /// Write `policy.hujson` and `tailnet.json` of a made tailnet, to hold other engines beside
+    /// ours.
+    GenTailnet {
+        /// How many nodes it has.
+        #[arg(long)]
+        nodes: usize,
+        /// How many rules the policy has.
+        #[arg(long, default_value_t = 300)]
+        rules: usize,
+        /// Have rules about `autogroup:self`.
+        #[arg(long)]
+        with_self: bool,
+        /// Have grants with `via`.
+        #[arg(long)]
+        with_via: bool,
+        /// The folder to write to, made if it is not there.
+        dir: PathBuf,
     },
 }
 
@@ -45,6 +64,13 @@ fn run(command: &Command) -> Result<(), Box<dyn Error>> {
         Command::CheckLayers => {
             let edges = layers::check(&layers::Graph::read(root)?)?;
             writeln!(out, "check-layers: dependencies between our crates: {edges}, all allowed")?;
+        }
+        Command::GenTailnet { nodes, rules, with_self, with_via, dir } => {
+            let (nodes, rules) = (*nodes, *rules);
+            let shape = Shape { nodes, rules, with_self: *with_self, with_via: *with_via };
+            for path in gen_tailnet::write(&shape, dir)? {
+                writeln!(out, "wrote {}", path.display())?;
+            }
         }
         Command::Generate { check: true } => {
             let files = generate::check(root)?;

@@ -5,10 +5,11 @@
 
 use std::rc::Rc;
 
+use foldhash::HashSet;
 use serde::Serialize;
 
 use super::ip_set::{IpSet, IpSetBuilder};
-use super::resolve::{INTERNET, Resolved, Resolver};
+use super::resolve::{INTERNET, Resolver};
 use super::rule::{Body, CapMap, Rule, Source, Sources, Target};
 use crate::hujson::Document;
 use crate::policy::{Acl, Alias, Grant, Policy, PortRange, Prefix, Protocol, Spanned, Ssh};
@@ -95,15 +96,19 @@ impl Plan {
         let mut entries = Vec::new();
         for (index, grant) in policy.grants.iter().flatten().enumerate() {
             let origin = Origin { section: Section::Grants, index };
-            entries.push(planner.grant(&Merged::of(grant, planner.cap_map(grant)), origin));
+            let from = planner.from(&grant.sources);
+            let grant = Merged::of(grant, planner.cap_map(grant));
+            entries.push(planner.grant(&grant, &from, origin));
         }
         for (index, acl) in policy.acls.iter().flatten().enumerate() {
             let origin = Origin { section: Section::Acls, index };
             match planner.semantics().filter_form {
                 FilterForm::V0_28 => entries.push(planner.acl_0_28(acl, origin)),
                 FilterForm::V0_29 => {
+                    let from = planner.from(&acl.sources);
                     let grants = acl_as_grants(acl);
-                    entries.extend(grants.iter().map(|grant| planner.grant(grant, origin)));
+                    let grants = grants.iter();
+                    entries.extend(grants.map(|grant| planner.grant(grant, &from, origin)));
                 }
             }
         }
@@ -116,9 +121,19 @@ fn uses_self(rule: &Ssh<'_>) -> bool {
     aliases.any(|alias| alias.value.is_autogroup("autogroup:self"))
 }
 
+/// The sources of a grant, or of an entry of `acls` for all that it comes to.
+struct GrantSources {
+    /// Each one that has a meaning, by itself.
+    sets: Vec<Rc<IpSet>>,
+    /// All of them as they are written in rules for all nodes; `None` where they hold no address.
+    written: Option<Rc<Sources>>,
+    /// The same as they are written in rules of `via`.
+    written_via: Option<Rc<Sources>>,
+    none_given: bool,
+}
+
 /// A grant, or one destination of an entry of `acls` in the form of one.
 struct Merged<'p, 'd> {
-    sources: &'p [Spanned<Alias<'d>>],
     destinations: Vec<&'p Alias<'d>>,
     ip: Vec<(&'p Protocol, &'p [PortRange])>,
     app: Option<Rc<CapMap>>,
@@ -128,7 +143,6 @@ struct Merged<'p, 'd> {
 impl<'p, 'd> Merged<'p, 'd> {
     fn of(grant: &'p Grant<'d>, app: Option<Rc<CapMap>>) -> Self {
         Self {
-            sources: &grant.sources,
             destinations: grant.destinations.iter().map(|dst| &dst.value).collect(),
             ip: grant.ip.iter().map(|ip| (&ip.value.protocol, &*ip.value.ports)).collect(),
             app,
@@ -150,7 +164,6 @@ fn acl_as_grants<'p, 'd>(acl: &'p Acl<'d>) -> Vec<Merged<'p, 'd>> {
     let destinations = order.into_iter().filter_map(|at| acl.destinations.get(at));
     destinations
         .map(|dst| Merged {
-            sources: &acl.sources,
             destinations: vec![&dst.alias],
             ip: vec![(acl.protocol(), &dst.ports)],
             app: None,
@@ -190,34 +203,26 @@ impl<'d> Planner<'_, '_, 'd, '_> {
         Some(Rc::new(capabilities.collect()))
     }
 
-    fn grant(&self, grant: &Merged<'_, 'd>, origin: Origin) -> Entry {
+    fn grant(&self, grant: &Merged<'_, 'd>, from: &GrantSources, origin: Origin) -> Entry {
         let mut entry = Entry::new(origin);
-        let resolved: Vec<(bool, Resolved)> = grant
-            .sources
-            .iter()
-            .map(|source| (source.value == Alias::Wildcard, self.resolver.resolve(&source.value)))
-            .filter(|(_, resolved)| resolved.set.is_some())
-            .collect();
         if !grant.via.is_empty() {
-            entry.via = self.via(grant, &resolved);
+            entry.via = self.via(grant, from);
             return entry;
         }
-        if grant.sources.is_empty() || grant.destinations.is_empty() {
+        if from.none_given || grant.destinations.is_empty() {
             return entry;
         }
-        let sources = self.sources(grant, &resolved);
-        let sets: Vec<Rc<IpSet>> = resolved.iter().map(|(_, source)| source.set()).collect();
         let (own, others): (Vec<&Alias<'_>>, Vec<&Alias<'_>>) =
             grant.destinations.iter().partition(|dst| dst.is_autogroup("autogroup:self"));
         if !others.is_empty() {
-            self.ports(grant, &others, sources.as_ref(), &mut entry.common);
+            self.ports(grant, &others, from.written.as_ref(), &mut entry.common);
             if let Some(app) = &grant.app {
-                self.app(app, &others, sources.as_ref(), &sets, &mut entry.common);
+                self.app(app, &others, from, &mut entry.common);
             }
         }
         if !own.is_empty() {
-            entry.own_devices =
-                Some(OwnDevices { sources: sets, ip: self.ip(grant), app: grant.app.clone() });
+            let (sources, ip) = (from.sets.clone(), self.ip(grant));
+            entry.own_devices = Some(OwnDevices { sources, ip, app: grant.app.clone() });
         }
         entry
     }
@@ -227,52 +232,57 @@ impl<'d> Planner<'_, '_, 'd, '_> {
         ip.map(|(protocol, ports)| (self.protocols(protocol), ports.to_vec())).collect()
     }
 
-    /// The sources as they are written, or `None` where they hold no address.
-    fn sources(
-        &self,
-        grant: &Merged<'_, '_>,
-        resolved: &[(bool, Resolved)],
-    ) -> Option<Rc<Sources>> {
-        let (mut written, wildcard) = self.merged_sources(grant, resolved)?;
+    fn from(&self, sources: &[Spanned<Alias<'d>>]) -> GrantSources {
+        let resolved: Vec<(bool, Rc<IpSet>)> = sources
+            .iter()
+            .filter_map(|source| {
+                let is_wildcard = source.value == Alias::Wildcard;
+                Some((is_wildcard, self.resolver.resolve(&source.value).set?))
+            })
+            .collect();
+        let merged = self.merged_sources(sources, &resolved);
+        let written_via = merged.clone().map(|written| Rc::new(Sources::new(written)));
         // Beside a `*` the other sources are kept as they are, as Tailscale does.
-        if wildcard {
-            let named = resolved.iter().filter(|(is_wildcard, _)| !is_wildcard);
-            for (_, source) in named {
-                for range in source.set().ranges() {
-                    let source = Source::Range(range);
-                    if !written.iter().any(|known| known.to_string() == source.to_string()) {
+        let named = || resolved.iter().filter(|(is_wildcard, _)| !is_wildcard);
+        let wildcard = sources.iter().any(|source| source.value == Alias::Wildcard);
+        let written = match merged {
+            Some(mut written) if wildcard && named().next().is_some() => {
+                let mut known: HashSet<String> = written.iter().map(ToString::to_string).collect();
+                for source in named().flat_map(|(_, set)| set.ranges()).map(Source::Range) {
+                    if known.insert(source.to_string()) {
                         written.push(source);
                     }
                 }
+                Some(Rc::new(Sources::new(written)))
             }
-        }
-        Some(Rc::new(Sources::new(written)))
+            _ => written_via.clone(),
+        };
+        let sets = resolved.into_iter().map(|(_, set)| set).collect();
+        GrantSources { sets, written, written_via, none_given: sources.is_empty() }
     }
 
-    /// All sources together, and whether `*` is among them.
+    /// All sources together; `None` where they hold no address.
     fn merged_sources(
         &self,
-        grant: &Merged<'_, '_>,
-        resolved: &[(bool, Resolved)],
-    ) -> Option<(Vec<Source>, bool)> {
+        sources: &[Spanned<Alias<'d>>],
+        resolved: &[(bool, Rc<IpSet>)],
+    ) -> Option<Vec<Source>> {
         let mut builder = IpSetBuilder::default();
-        for (_, source) in resolved {
-            builder.add_set(&source.set());
+        for (_, set) in resolved {
+            builder.add_set(set);
         }
         let all = builder.build();
         if all.is_empty() {
             return None;
         }
-        let wildcard = grant.sources.iter().any(|source| source.value == Alias::Wildcard);
-        let danger = |s: &Spanned<Alias<'_>>| s.value.is_autogroup("autogroup:danger-all");
-        if grant.sources.iter().any(danger) {
-            return Some((vec![Source::Any], wildcard));
+        if sources.iter().any(|source| source.value.is_autogroup("autogroup:danger-all")) {
+            return Some(vec![Source::Any]);
         }
         let mut written: Vec<Source> = all.ranges().map(Source::Range).collect();
-        if wildcard {
+        if sources.iter().any(|source| source.value == Alias::Wildcard) {
             written.extend(self.routes.iter().copied().map(Source::Prefix));
         }
-        Some((written, wildcard))
+        Some(written)
     }
 
     fn ports(
@@ -305,8 +315,7 @@ impl<'d> Planner<'_, '_, 'd, '_> {
         &self,
         app: &Rc<CapMap>,
         destinations: &[&Alias<'d>],
-        sources: Option<&Rc<Sources>>,
-        source_sets: &[Rc<IpSet>],
+        from: &GrantSources,
         rules: &mut Vec<Rule>,
     ) {
         let mut grants = Vec::new();
@@ -322,25 +331,25 @@ impl<'d> Planner<'_, '_, 'd, '_> {
         }
         // Sources without an address still give the rule, since Tailscale gives it.
         let none = || Rc::new(Sources::new(Vec::new()));
-        let sources = sources.map_or_else(none, Rc::clone);
+        let sources = from.written.as_ref().map_or_else(none, Rc::clone);
         rules.push(Rule { sources, body: Body::Caps(grants) });
         if destinations.iter().any(|dst| **dst == Alias::Wildcard) {
             reached.extend(self.routes.iter().copied().map(Source::Prefix));
         }
-        let source_prefixes = source_sets.iter().flat_map(|set| set.prefixes()).collect();
+        let source_prefixes = from.sets.iter().flat_map(|set| set.prefixes()).collect();
         rules.extend(companions(app, reached, source_prefixes));
     }
 
-    fn via(&self, grant: &Merged<'_, 'd>, resolved: &[(bool, Resolved)]) -> Option<Via> {
+    fn via(&self, grant: &Merged<'_, 'd>, from: &GrantSources) -> Option<Via> {
         if grant.ip.is_empty() {
             return None;
         }
-        let (written, _) = self.merged_sources(grant, resolved)?;
+        let sources = Rc::clone(from.written_via.as_ref()?);
         let is_internet = |dst: &&&Alias<'_>| dst.is_autogroup("autogroup:internet");
         let named = grant.destinations.iter().filter(|dst| !is_internet(dst));
         Some(Via {
             tags: grant.via.clone(),
-            sources: Rc::new(Sources::new(written)),
+            sources,
             destinations: named
                 .map(|dst| self.resolver.resolve(dst))
                 .filter(|resolved| resolved.error.is_none())

@@ -1,37 +1,14 @@
-//! Rules for single nodes, merged and reduced as Headscale reduces them.
+//! Rules for all nodes, merged as Headscale merges them, and rules for single nodes.
 
 use std::rc::Rc;
 
 use super::compile::{Entry, OwnDevices, Plan, Via, companions, internet};
 use super::inventory::{Inventory, Node};
 use super::ip_set::{IpRange, IpSetBuilder};
-use super::resolve::INTERNET;
+use super::merge::MergeKeys;
 use super::rule::{Body, CapMap, Rule, Source, Sources, Target};
 use crate::policy::{PortRange, Prefix};
 use crate::semantics::{FilterForm, Semantics};
-
-/// The rules of a node before they are reduced, in Headscale's order and merged as it merges them.
-pub(crate) fn rules_of_node(
-    plan: &Plan,
-    node: &Node,
-    inventory: &Inventory<'_>,
-    semantics: &Semantics,
-) -> Vec<Rule> {
-    let Some(entries) = &plan.entries else { return vec![allow_all()] };
-    let form = semantics.filter_form;
-    let mut rules: Vec<Rule> = Vec::new();
-    for entry in entries {
-        let own = entry.own_devices.as_ref();
-        let own = own.map(|own| own_device_rules(own, node, inventory, form)).unwrap_or_default();
-        let via = entry.via.as_ref().map(|via| via_rules(via, node)).unwrap_or_default();
-        let common = entry.common.iter().cloned();
-        match form {
-            FilterForm::V0_28 => rules.extend(own.into_iter().chain(common)),
-            FilterForm::V0_29 => rules.extend(common.chain(own).chain(via)),
-        }
-    }
-    merged(rules, form)
-}
 
 /// The rules that hold for every node alike.
 pub(crate) fn common_rules(plan: &Plan, semantics: &Semantics) -> Vec<Rule> {
@@ -44,7 +21,8 @@ pub(crate) fn common_rules(plan: &Plan, semantics: &Semantics) -> Vec<Rule> {
     }
 }
 
-fn allow_all() -> Rule {
+/// What a policy without any rules comes to.
+pub(crate) fn allow_all() -> Rule {
     let targets = vec![(Target::Any, PortRange::ANY)];
     Rule {
         sources: Rc::new(Sources::new(vec![Source::Any])),
@@ -52,21 +30,18 @@ fn allow_all() -> Rule {
     }
 }
 
+/// Merges rules as Headscale does: each stands where the first of its parts stood.
 fn merged(rules: Vec<Rule>, form: FilterForm) -> Vec<Rule> {
-    if form == FilterForm::V0_28 {
-        return rules;
-    }
+    let mut keys = MergeKeys::default();
     let mut merged: Vec<Rule> = Vec::with_capacity(rules.len());
     for rule in rules {
-        match merged.iter_mut().find(|known| known.merges(&rule)) {
-            Some(known) => {
-                if let (Body::Ports { targets, .. }, Body::Ports { targets: more, .. }) =
-                    (&mut known.body, rule.body)
-                {
-                    targets.extend(more);
-                }
+        // Numbers are given in ascending order, so a known one is the place of its rule.
+        let id = keys.id_of(&rule, form) as usize;
+        match (merged.get_mut(id).map(|known| &mut known.body), rule.body) {
+            (Some(Body::Ports { targets, .. }), Body::Ports { targets: more, .. }) => {
+                targets.extend(more);
             }
-            None => merged.push(rule),
+            (_, body) => merged.push(Rule { sources: rule.sources, body }),
         }
     }
     merged
@@ -151,58 +126,19 @@ pub(crate) fn via_rules(via: &Via, node: &Node) -> Vec<Rule> {
         .collect()
 }
 
-/// `rules` with only what concerns `node`: its own addresses, what lies behind its routes, and the
-/// internet where it is an exit node.
-pub(crate) fn reduced(rules: &[Rule], node: &Node, form: FilterForm) -> Vec<Rule> {
-    rules
-        .iter()
-        .filter_map(|rule| {
-            let body = match &rule.body {
-                Body::Ports { protocols, targets } => {
-                    let kept = targets.iter().filter(|(target, _)| concerns(*target, node, form));
-                    let targets: Vec<_> = kept.copied().collect();
-                    (!targets.is_empty())
-                        .then(|| Body::Ports { protocols: protocols.clone(), targets })?
-                }
-                Body::Caps(grants) => {
-                    let kept = grants.iter().filter_map(|(prefixes, caps)| {
-                        let prefixes = reduced_prefixes(prefixes, node);
-                        (!prefixes.is_empty()).then(|| (prefixes, Rc::clone(caps)))
-                    });
-                    let grants: Vec<_> = kept.collect();
-                    (!grants.is_empty()).then_some(Body::Caps(grants))?
-                }
-            };
-            Some(Rule { sources: Rc::clone(&rule.sources), body })
-        })
-        .collect()
-}
-
-fn concerns(target: Target, node: &Node, form: FilterForm) -> bool {
-    let Some(prefix) = target.prefix() else {
-        // Everything concerns whoever has an address or a route.
-        return !node.addrs.is_empty() || !node.subnet_routes.is_empty();
-    };
-    let routes = match form {
-        // Announced routes count even where nobody approved them.
-        FilterForm::V0_28 => &node.announced,
-        FilterForm::V0_29 => &node.subnet_routes,
-    };
-    node.addrs.iter().any(|addr| prefix.contains(*addr))
-        || routes.iter().any(|route| route.overlaps(prefix))
-        || (form == FilterForm::V0_29 && node.is_exit_node() && INTERNET.contains_all(prefix))
-}
-
 /// The addresses of `node` in `prefixes`, and those prefixes that lie behind its routes.
-fn reduced_prefixes(prefixes: &[Prefix], node: &Node) -> Vec<Prefix> {
+pub(crate) fn reduced_prefixes(
+    prefixes: impl Iterator<Item = Prefix> + Clone,
+    node: &Node,
+) -> Vec<Prefix> {
     let single = |addr| Target::Addr(addr).prefix();
-    let own = prefixes.iter().flat_map(|prefix| {
-        node.addrs.iter().filter(|addr| prefix.contains(**addr)).filter_map(|addr| single(*addr))
+    let own = prefixes.clone().flat_map(|prefix| {
+        let addrs = node.addrs.iter().copied().filter(move |addr| prefix.contains(*addr));
+        addrs.filter_map(single)
     });
-    let behind = prefixes
-        .iter()
-        .filter(|prefix| node.subnet_routes.iter().any(|route| route.overlaps(**prefix)));
-    let mut reduced: Vec<Prefix> = own.chain(behind.copied()).collect();
+    let behind =
+        prefixes.filter(|prefix| node.subnet_routes.iter().any(|route| route.overlaps(*prefix)));
+    let mut reduced: Vec<Prefix> = own.chain(behind).collect();
     reduced.sort_unstable();
     reduced.dedup();
     reduced

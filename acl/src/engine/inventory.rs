@@ -6,6 +6,8 @@ use foldhash::HashMap;
 
 use super::ip_set::{IpSet, IpSetBuilder};
 use super::node_set::NodeSet;
+use super::packet_filters::is_reachable;
+use super::route_index::RouteIndex;
 use crate::policy::Prefix;
 use crate::tailnet::{self, Tailnet, User};
 
@@ -80,7 +82,7 @@ pub struct Inventory<'t> {
     pub(crate) tailnet: &'t Tailnet,
     pub(crate) nodes: Vec<Node>,
     /// Every address with its node, in ascending order.
-    by_addr: Vec<(IpAddr, usize)>,
+    by_addr: Vec<(IpAddr, u32)>,
     /// Untagged nodes of each user, in order.
     by_user: HashMap<u64, Vec<usize>>,
     by_tag: HashMap<String, Vec<usize>>,
@@ -88,6 +90,12 @@ pub struct Inventory<'t> {
     pub(crate) routers: Vec<usize>,
     /// Nodes with exit routes.
     pub(crate) exit_nodes: Vec<usize>,
+    /// Nodes with an address or a subnet route.
+    pub(crate) reachable: Vec<u32>,
+    /// Announced and approved routes that are no exit routes.
+    pub(crate) subnet_routes: RouteIndex,
+    /// Announced routes, approved or not.
+    pub(crate) announced: RouteIndex,
 }
 
 impl<'t> Inventory<'t> {
@@ -105,7 +113,7 @@ impl<'t> Inventory<'t> {
             for tag in &node.tags {
                 by_tag.entry(tag.clone()).or_default().push(index);
             }
-            by_addr.extend(node.addrs.iter().map(|addr| (*addr, index)));
+            by_addr.extend(node.addrs.iter().map(|addr| (*addr, index as u32)));
         }
         by_addr.sort_unstable();
         let having = |has: fn(&Node) -> bool| {
@@ -114,7 +122,28 @@ impl<'t> Inventory<'t> {
         };
         let routers = having(|node| !node.subnet_routes.is_empty());
         let exit_nodes = having(Node::is_exit_node);
-        Self { tailnet, by_addr, by_user, by_tag, routers, exit_nodes, nodes }
+        let reachable = (0..).zip(&nodes).filter(|(_, node)| is_reachable(node));
+        let reachable = reachable.map(|(at, _)| at).collect();
+        let index = |routes: fn(&Node) -> &[Prefix]| {
+            let routes = (0..)
+                .zip(&nodes)
+                .flat_map(|(at, node)| routes(node).iter().map(move |route| (at, *route)));
+            RouteIndex::of(routes)
+        };
+        let subnet_routes = index(|node| &node.subnet_routes);
+        let announced = index(|node| &node.announced);
+        Self {
+            tailnet,
+            by_addr,
+            by_user,
+            by_tag,
+            routers,
+            exit_nodes,
+            reachable,
+            subnet_routes,
+            announced,
+            nodes,
+        }
     }
 
     pub(crate) fn node(&self, index: usize) -> Option<&Node> {
@@ -135,27 +164,50 @@ impl<'t> Inventory<'t> {
         self.by_tag.get(tag).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// The untagged nodes of each user who has any, by the user's id, ascending.
+    pub(crate) fn devices_by_user(&self) -> Vec<(u64, &[usize])> {
+        let mut users: Vec<(u64, &[usize])> =
+            self.by_user.iter().map(|(user, devices)| (*user, devices.as_slice())).collect();
+        users.sort_unstable();
+        users
+    }
+
+    /// Nodes that have an address in `prefix`, one for each of them: a search, plus the nodes
+    /// found.
+    pub(crate) fn nodes_within(&self, prefix: Prefix) -> impl Iterator<Item = u32> {
+        let first = if prefix.is_single() { prefix.addr } else { prefix.masked().addr };
+        let from = self.by_addr.partition_point(|(addr, _)| *addr < first);
+        let within = self.by_addr.iter().skip(from);
+        within.take_while(move |(addr, _)| prefix.contains(*addr)).map(|(_, node)| *node)
+    }
+
+    /// Nodes that have an address in `set`, one for each of them: a search for each range, plus
+    /// the nodes found.
+    fn having(&self, set: &IpSet) -> impl Iterator<Item = u32> {
+        set.ranges().flat_map(|range| {
+            let from = self.by_addr.partition_point(|(addr, _)| *addr < range.first);
+            let within = self.by_addr.iter().skip(from);
+            within.take_while(move |(addr, _)| *addr <= range.last).map(|(_, node)| *node)
+        })
+    }
+
     /// Nodes that have an address in `set`: a search for each range, plus the nodes found.
     pub(crate) fn nodes_in(&self, set: &IpSet) -> NodeSet {
         let mut found = self.empty_set();
-        for range in set.ranges() {
-            let from = self.by_addr.partition_point(|(addr, _)| *addr < range.first);
-            let within = self.by_addr.iter().skip(from).take_while(|(addr, _)| *addr <= range.last);
-            for (_, index) in within {
-                found.insert(*index);
-            }
-        }
+        self.having(set).for_each(|index| found.insert(index as usize));
         found
+    }
+
+    /// The same in any order, one for each address, without the cost of a bit for each node.
+    pub(crate) fn node_list_in(&self, set: &IpSet) -> Vec<u32> {
+        self.having(set).collect()
     }
 
     /// Nodes with a subnet route that holds an address of `set`.
     pub(crate) fn routers_to(&self, set: &IpSet) -> NodeSet {
         let mut found = self.empty_set();
-        for index in &self.routers {
-            let routes = self.node(*index).map(|node| node.subnet_routes.as_slice());
-            if routes.unwrap_or_default().iter().any(|route| set.overlaps(*route)) {
-                found.insert(*index);
-            }
+        for nodes in self.subnet_routes.within(set) {
+            nodes.iter().for_each(|index| found.insert(*index as usize));
         }
         found
     }

@@ -141,6 +141,11 @@ impl IpSet {
         self.v4.iter().map(range(true)).chain(self.v6.iter().map(range(false)))
     }
 
+    /// How many ranges it is made of.
+    pub(crate) const fn parts(&self) -> usize {
+        self.v4.len() + self.v6.len()
+    }
+
     /// How many addresses it holds, at most `u128::MAX`.
     #[must_use]
     pub fn len(&self) -> u128 {
@@ -160,7 +165,7 @@ impl IpSet {
 }
 
 /// A range of addresses of one family, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct IpRange {
     /// The first address.
     pub first: IpAddr,

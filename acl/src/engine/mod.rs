@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! policy + tailnet ──> sets of addresses ──> rules in order ──> what each node is told
-//!                      resolve               compile            filter, reach, ssh, approve
+//!                      resolve               compile            packet_filters, peers, ssh, approve
 //! ```
 //!
 //! `tests` holds the policy's own tests against it.
@@ -10,22 +10,29 @@
 //! A [`Network`] is a policy compiled for an [`Inventory`]; [`compile`](crate::compile) does it all
 //! for a text.
 
+mod answers;
 mod approve;
 mod compile;
 mod filter;
 mod inventory;
 mod ip_set;
+mod merge;
 mod network;
 mod node_set;
 mod output;
+mod packet_filters;
+mod peers;
 mod query;
 mod reach;
 mod resolve;
+mod route_index;
 mod rule;
+mod scoped;
 mod ssh;
 mod symbolic;
 mod tests;
 
+pub use answers::Answers;
 pub use compile::{Origin, Section};
 pub use inventory::Inventory;
 pub use ip_set::{IpRange, IpSet};
@@ -35,6 +42,8 @@ pub use output::{
     CapGrant, Compiled, FilterRule, NetPortRange, NodeOutput, Ports, SshAction, SshPolicy,
     SshPrincipal, SshRule,
 };
+pub use packet_filters::PacketFilters;
+pub use peers::Peers;
 pub use query::{
     Access, AccessRow, Cause, Explanation, Lack, Miss, QueryError, Question, RuleSection, Side, ask,
 };

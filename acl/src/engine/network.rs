@@ -1,13 +1,16 @@
 //! A policy compiled for a tailnet, ready for questions.
 
-use super::approve::{Approvers, attributes};
+use std::cell::OnceCell;
+
+use super::answers::Answers;
 use super::compile::{Origin, Plan};
-use super::filter::{reduced, rules_of_node};
-use super::inventory::{Inventory, Node};
-use super::node_set::NodeSet;
-use super::output::{Compiled, FilterRule, NodeOutput};
+use super::inventory::Inventory;
+use super::output::Compiled;
+use super::packet_filters::PacketFilters;
+use super::peers::Peers;
 use super::reach::Reach;
 use super::resolve::Resolver;
+use super::scoped::{Scoped, scoped_rules};
 use super::ssh::SshRules;
 use crate::hujson::Document;
 use crate::policy::Policy;
@@ -22,6 +25,7 @@ pub struct Network<'n, 'd> {
     pub(crate) plan: Plan,
     pub(crate) semantics: &'static Semantics,
     pub(crate) is_symbolic: bool,
+    scoped: OnceCell<Vec<Scoped>>,
 }
 
 impl<'n, 'd> Network<'n, 'd> {
@@ -37,7 +41,8 @@ impl<'n, 'd> Network<'n, 'd> {
     ) -> Self {
         let resolver = Resolver::new(policy, inventory, semantics);
         let plan = Plan::of(policy, doc, &resolver);
-        Self { policy, inventory, resolver, plan, semantics, is_symbolic: false }
+        let scoped = OnceCell::new();
+        Self { policy, inventory, resolver, plan, semantics, is_symbolic: false, scoped }
     }
 
     /// The same network, whose nodes are made up: [`symbolic`](super::symbolic). Its answers say so.
@@ -65,46 +70,11 @@ impl<'n, 'd> Network<'n, 'd> {
         self.plan.entries.iter().flatten().map(|entry| entry.origin)
     }
 
-    /// What every node is told.
+    /// The packet filters of all nodes.
     #[must_use]
-    pub fn compiled(&self) -> Compiled {
-        let reach = Reach::of(&self.plan, self.inventory, self.semantics);
-        let approvers = Approvers::of(self.policy, &self.resolver);
-        let attributes = attributes(self.policy, self.inventory, &self.resolver);
-        let ssh = self.ssh_rules();
-        let nodes = self.inventory.nodes.iter().zip(attributes).enumerate();
-        let nodes = nodes.map(|(at, (node, cap_map))| {
-            let peers: Vec<&Node> = reach
-                .peers
-                .get(at)
-                .into_iter()
-                .flat_map(NodeSet::iter)
-                .filter_map(|peer| self.inventory.node(peer))
-                .collect();
-            let usable = |peer: &Node| -> Vec<String> {
-                let routes = peer.subnet_routes.iter().chain(&peer.exit_routes);
-                routes.filter(|route| reach.may_use(at, **route)).map(ToString::to_string).collect()
-            };
-            NodeOutput {
-                id: node.id.to_string(),
-                name: node.name.clone(),
-                packet_filter: self.packet_filter(node),
-                peers: peers.iter().map(|peer| peer.id.to_string()).collect(),
-                peer_routes: peers
-                    .iter()
-                    .map(|peer| (peer.name.clone(), usable(peer)))
-                    .filter(|(_, routes)| !routes.is_empty())
-                    .collect(),
-                ssh_policy: ssh.policy_of_node(at),
-                auto_approved: approvers.approved(node).iter().map(ToString::to_string).collect(),
-                cap_map,
-            }
-        });
-        Compiled {
-            headscale_version: self.semantics.version,
-            symbolic: self.is_symbolic,
-            nodes: nodes.collect(),
-        }
+    pub fn packet_filters(&self) -> PacketFilters<'_> {
+        let form = self.semantics.filter_form;
+        PacketFilters::of(&self.plan, self.scoped(), self.inventory, form)
     }
 
     /// The SSH rules, each resolved once.
@@ -112,9 +82,33 @@ impl<'n, 'd> Network<'n, 'd> {
         SshRules::of(self.policy, &self.resolver)
     }
 
-    fn packet_filter(&self, node: &Node) -> Vec<FilterRule> {
-        let rules = rules_of_node(&self.plan, node, self.inventory, self.semantics);
-        let rules = reduced(&rules, node, self.semantics.filter_form);
-        rules.iter().map(FilterRule::of).collect()
+    /// The peers of all nodes.
+    #[must_use]
+    pub fn peers(&self) -> Peers {
+        self.reach().peers(self.inventory)
+    }
+
+    /// What every node is told, all at once: for many nodes [`Network::answers`] needs less memory.
+    #[must_use]
+    pub fn compiled(&self) -> Compiled {
+        let answers = self.answers();
+        let nodes = answers.nodes().collect();
+        Compiled { headscale_version: self.semantics.version, symbolic: self.is_symbolic, nodes }
+    }
+
+    /// What every node is told, to be made node by node.
+    #[must_use]
+    pub fn answers(&self) -> Answers<'_, 'n, 'd> {
+        Answers::of(self)
+    }
+
+    pub(crate) fn reach(&self) -> Reach {
+        Reach::of(&self.plan, self.scoped(), self.inventory, self.semantics)
+    }
+
+    /// The rules for some nodes only, made when they are first asked for.
+    fn scoped(&self) -> &[Scoped] {
+        let form = self.semantics.filter_form;
+        self.scoped.get_or_init(|| scoped_rules(&self.plan, self.inventory, form))
     }
 }

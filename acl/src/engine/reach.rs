@@ -1,66 +1,77 @@
 //! Which nodes see each other, and which routes they may use.
 
 use foldhash::HashMap;
+use std::rc::Rc;
 
 use super::compile::Plan;
-use super::filter::{common_rules, own_device_rules, via_rules};
+use super::filter::common_rules;
 use super::inventory::Inventory;
 use super::ip_set::IpSet;
 use super::node_set::NodeSet;
+use super::peers::{Links, ListId, NodeLists, Peers};
 use super::resolve::{EVERYTHING, INTERNET};
-use super::rule::Rule;
+use super::rule::{Rule, Sources};
+use super::scoped::{Scope, Scoped};
 use crate::policy::Prefix;
 use crate::semantics::{FilterForm, Semantics};
 
 /// A rule by the nodes on both of its sides.
 #[derive(Debug)]
 struct Sides {
-    /// Nodes whose own packet filter holds the rule; `None` for all.
-    scope: Option<NodeSet>,
+    scope: Scope,
     /// Nodes that are a source, by address or by a route behind them.
-    from: NodeSet,
+    from: ListId,
     /// Nodes that are a destination, by address or by a route behind them.
-    to: NodeSet,
+    to: ListId,
     /// The same with exit nodes, where the destination is the internet.
-    to_or_exit: NodeSet,
-    sources: IpSet,
+    to_or_exit: ListId,
+    sources: Rc<Sources>,
     destinations: IpSet,
 }
 
 impl Sides {
     fn of(
         rule: &Rule,
-        scope: Option<NodeSet>,
+        scope: Scope,
         inventory: &Inventory<'_>,
-        semantics: &Semantics,
+        lists: &mut NodeLists,
+        form: FilterForm,
     ) -> Self {
-        let sources = rule.sources.set.clone();
         let destinations = rule.body.addresses();
-        let mut from = inventory.nodes_in(&sources);
-        if semantics.filter_form == FilterForm::V0_29 {
-            from.union(&inventory.routers_to(&sources));
+        let mut from = inventory.node_list_in(&rule.sources.set);
+        if form == FilterForm::V0_29 {
+            from.extend(inventory.routers_to(&rule.sources.set).iter().map(|at| at as u32));
         }
-        let mut to = inventory.nodes_in(&destinations);
-        let behind = inventory.routers_to(&destinations);
+        let mut to = inventory.node_list_in(&destinations);
         let mut to_or_exit = to.clone();
-        to_or_exit.union(&behind);
-        if is_the_internet(&destinations, semantics.filter_form) {
-            for exit_node in &inventory.exit_nodes {
-                to_or_exit.insert(*exit_node);
-            }
+        to_or_exit.extend(inventory.routers_to(&destinations).iter().map(|at| at as u32));
+        if form == FilterForm::V0_29 {
+            to.clone_from(&to_or_exit);
         }
-        if semantics.filter_form == FilterForm::V0_29 {
-            to.union(&behind);
+        if is_the_internet(&destinations, form) {
+            to_or_exit.extend(inventory.exit_nodes.iter().map(|at| *at as u32));
         }
-        Self { scope, from, to, to_or_exit, sources, destinations }
+        Self {
+            scope,
+            from: lists.intern(from),
+            to: lists.intern(to),
+            to_or_exit: lists.intern(to_or_exit),
+            sources: Rc::clone(&rule.sources),
+            destinations,
+        }
     }
 
-    /// Those of `nodes` in whose packet filter the rule stands.
-    fn in_scope(&self, nodes: &NodeSet) -> NodeSet {
-        match &self.scope {
-            None => nodes.clone(),
-            Some(scope) => nodes.intersection(scope),
+    /// Those of a list in whose packet filter the rule stands.
+    fn in_scope(&self, list: ListId, inventory: &Inventory<'_>, lists: &mut NodeLists) -> ListId {
+        if self.scope == Scope::All {
+            return list;
         }
+        let nodes = lists.nodes(list).iter().copied();
+        let held = nodes.filter(|at| {
+            inventory.node(*at as usize).is_some_and(|node| self.scope.holds(*at, node))
+        });
+        let held = held.collect();
+        lists.intern(held)
     }
 }
 
@@ -74,65 +85,58 @@ fn is_the_internet(set: &IpSet, form: FilterForm) -> bool {
         }
 }
 
-/// Who sees whom: built once for a policy and an inventory.
+/// The rules of a policy by the nodes on their sides.
 #[derive(Debug)]
 pub(crate) struct Reach {
     rules: Vec<Sides>,
-    /// The peers of each node, by index.
-    pub(crate) peers: Vec<NodeSet>,
-    /// The nodes that may use each route.
-    users_of_route: HashMap<Prefix, NodeSet>,
+    lists: NodeLists,
+    form: FilterForm,
 }
 
 impl Reach {
-    /// Costs, for each rule, the ranges of its sets and the routers, and for each node on one of
-    /// its sides a bit set of all nodes.
-    pub(crate) fn of(plan: &Plan, inventory: &Inventory<'_>, semantics: &Semantics) -> Self {
-        let mut rules: Vec<Sides> = common_rules(plan, semantics)
-            .iter()
-            .map(|rule| Sides::of(rule, None, inventory, semantics))
-            .collect();
-        for entry in plan.entries.iter().flatten() {
-            if let Some(own) = &entry.own_devices {
-                for user in inventory.users() {
-                    let devices = inventory.nodes_of_user(user.id);
-                    let first = devices.first().and_then(|at| inventory.node(*at));
-                    let Some(first) = first else { continue };
-                    let mut scope = inventory.empty_set();
-                    devices.iter().for_each(|at| scope.insert(*at));
-                    for rule in own_device_rules(own, first, inventory, semantics.filter_form) {
-                        rules.push(Sides::of(&rule, Some(scope.clone()), inventory, semantics));
-                    }
-                }
-            }
-            if let Some(via) = &entry.via {
-                for (at, node) in inventory.nodes.iter().enumerate() {
-                    for rule in via_rules(via, node) {
-                        let mut scope = inventory.empty_set();
-                        scope.insert(at);
-                        rules.push(Sides::of(&rule, Some(scope), inventory, semantics));
-                    }
-                }
+    /// Costs, for each rule, a search for each range of its sets, and the nodes on its sides.
+    pub(crate) fn of(
+        plan: &Plan,
+        scoped: &[Scoped],
+        inventory: &Inventory<'_>,
+        semantics: &Semantics,
+    ) -> Self {
+        let form = semantics.filter_form;
+        let mut lists = NodeLists::default();
+        let common = common_rules(plan, semantics);
+        let scoped = scoped.iter().flat_map(|of| of.rules.iter().map(|rule| (rule, of.scope)));
+        let rules = common.iter().map(|rule| (rule, Scope::All)).chain(scoped);
+        let rules = rules.map(|(rule, scope)| Sides::of(rule, scope, inventory, &mut lists, form));
+        Self { rules: rules.collect(), lists, form }
+    }
+
+    /// Two nodes see each other where one of them may reach the other, by any protocol and port.
+    pub(crate) fn peers(&mut self, inventory: &Inventory<'_>) -> Peers {
+        let lists = &mut self.lists;
+        let mut links = Links::default();
+        for rule in &self.rules {
+            let (from, to) = (rule.from, rule.to_or_exit);
+            links.insert((rule.in_scope(from, inventory, lists), to));
+            // Since 0.29 it is enough that the rule stands in the filter of either.
+            if self.form == FilterForm::V0_29 {
+                links.insert((from, rule.in_scope(to, inventory, lists)));
             }
         }
-        let peers = peers(&rules, inventory, semantics);
-        let mut reach = Self { rules, peers, users_of_route: HashMap::default() };
+        Peers::of(&links, lists, inventory.nodes.len())
+    }
+
+    /// The nodes that may use each route of the tailnet. Costs, for each different route, a search
+    /// in the sets of every rule.
+    pub(crate) fn route_users(&self, inventory: &Inventory<'_>) -> RouteUsers {
+        let mut users: HashMap<Prefix, NodeSet> = HashMap::default();
         let routes = inventory
             .nodes
             .iter()
             .flat_map(|node| node.subnet_routes.iter().chain(&node.exit_routes));
         for route in routes {
-            if !reach.users_of_route.contains_key(route) {
-                let users = reach.users_of(*route, inventory);
-                reach.users_of_route.insert(*route, users);
-            }
+            users.entry(*route).or_insert_with(|| self.users_of(*route, inventory));
         }
-        reach
-    }
-
-    /// Whether the node at `viewer` may use `route`.
-    pub(crate) fn may_use(&self, viewer: usize, route: Prefix) -> bool {
-        self.users_of_route.get(&route).is_some_and(|users| users.contains(viewer))
+        RouteUsers(users)
     }
 
     /// The nodes that may use `route`: sources of a rule to it, and destinations of a rule from it,
@@ -140,40 +144,28 @@ impl Reach {
     fn users_of(&self, route: Prefix, inventory: &Inventory<'_>) -> NodeSet {
         let mut users = inventory.empty_set();
         for rule in &self.rules {
-            if rule.destinations.overlaps(route) {
-                users.union(&rule.in_scope(&rule.from));
-            }
-            if rule.sources.overlaps(route) {
-                users.union(&rule.in_scope(&rule.to));
+            let to_it = rule.destinations.overlaps(route).then_some(rule.from);
+            let from_it = rule.sources.set.overlaps(route).then_some(rule.to);
+            for list in to_it.into_iter().chain(from_it) {
+                for at in self.lists.nodes(list) {
+                    let node = inventory.node(*at as usize);
+                    if node.is_some_and(|node| rule.scope.holds(*at, node)) {
+                        users.insert(*at as usize);
+                    }
+                }
             }
         }
         users
     }
 }
 
-/// Two nodes see each other where one of them may reach the other, by any protocol and port.
-fn peers(rules: &[Sides], inventory: &Inventory<'_>, semantics: &Semantics) -> Vec<NodeSet> {
-    let mut peers = vec![inventory.empty_set(); inventory.nodes.len()];
-    let mut join = |nodes: &NodeSet, others: &NodeSet| {
-        for node in nodes.iter() {
-            if let Some(peers) = peers.get_mut(node) {
-                peers.union(others);
-            }
-        }
-    };
-    for rule in rules {
-        let (from, to) = (&rule.from, &rule.to_or_exit);
-        let (from_here, to_here) = (rule.in_scope(from), rule.in_scope(to));
-        join(&from_here, to);
-        join(to, &from_here);
-        // Since 0.29 it is enough that the rule stands in the filter of either.
-        if semantics.filter_form == FilterForm::V0_29 && rule.scope.is_some() {
-            join(from, &to_here);
-            join(&to_here, from);
-        }
+/// The nodes that may use each route.
+#[derive(Debug)]
+pub(crate) struct RouteUsers(HashMap<Prefix, NodeSet>);
+
+impl RouteUsers {
+    /// Whether the node at `viewer` may use `route`.
+    pub(crate) fn may_use(&self, viewer: usize, route: Prefix) -> bool {
+        self.0.get(&route).is_some_and(|users| users.contains(viewer))
     }
-    for (at, set) in peers.iter_mut().enumerate() {
-        set.remove(at);
-    }
-    peers
 }

@@ -12,7 +12,7 @@ use super::resolve::EVERYTHING;
 use crate::policy::{PortRange, Prefix};
 
 /// One source of a rule, as it is written into a packet filter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Source {
     /// `*`
     Any,
@@ -137,17 +137,4 @@ impl Body {
 pub(crate) struct Rule {
     pub(crate) sources: Rc<Sources>,
     pub(crate) body: Body,
-}
-
-impl Rule {
-    /// Appends the destinations of `other` if both say the same but for them; Headscale does so
-    /// since 0.29. Capabilities are never merged.
-    pub(crate) fn merges(&self, other: &Self) -> bool {
-        match (&self.body, &other.body) {
-            (Body::Ports { protocols: a, .. }, Body::Ports { protocols: b, .. }) => {
-                a == b && self.sources.written == other.sources.written
-            }
-            _ => false,
-        }
-    }
 }

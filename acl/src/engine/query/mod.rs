@@ -13,7 +13,7 @@ pub use explain::{Cause, Explanation, Question, RuleSection};
 pub use nearest::{Lack, Miss};
 pub use party::QueryError;
 
-use crate::check::{Checked, Options, check};
+use crate::check::{Checked, Options, OwnTests, check_and};
 use crate::context::Context;
 use crate::decode;
 use crate::engine::{Inventory, Network, symbolic};
@@ -49,7 +49,7 @@ pub fn ask<T>(
     question: impl FnOnce(&Network<'_, '_>) -> T,
 ) -> Result<T, Checked> {
     let options = Options { versions: &[version], tailnet, today: None };
-    let checked = check(text, &options);
+    let checked = check_and(text, &options, OwnTests::Skip);
     if checked.findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(checked);
     }

@@ -1,0 +1,91 @@
+//! A policy of 300 rules compiled for 100, 1,000 and 10,000 nodes: the packet filters and peers of
+//! all of them, in memory.
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use headscale_acl::{Tailnet, Version, with_network};
+use headscale_testkit::tailnets::Shape;
+
+const SIZES: [usize; 3] = [100, 1_000, 10_000];
+
+/// A policy and its tailnet, read.
+struct Case {
+    policy: String,
+    tailnet: Tailnet,
+}
+
+impl Case {
+    fn of(shape: &Shape) -> Self {
+        let tailnet = Tailnet::from_value(&shape.tailnet());
+        Self { policy: shape.policy(), tailnet: tailnet.unwrap_or_default() }
+    }
+
+    /// Checks and compiles the policy and asks `questions` of it.
+    fn ask<R>(&self, questions: impl FnOnce(&headscale_acl::engine::Network<'_, '_>) -> R) -> R {
+        let asked = with_network(self.policy.as_bytes(), &self.tailnet, Version::V0_29, questions);
+        match asked {
+            Ok(answer) => answer,
+            Err(checked) => unreachable!("the policy is valid: {:?}", checked.findings.first()),
+        }
+    }
+
+    /// From the text to the packet filters and the peers of all nodes.
+    fn everything(&self) -> usize {
+        self.ask(|network| network.packet_filters().size() + network.peers().sets())
+    }
+}
+
+fn stages(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("engine");
+    for nodes in SIZES {
+        let case = Case::of(&Shape::new(nodes));
+        group.throughput(Throughput::Elements(nodes as u64));
+        group.bench_with_input(BenchmarkId::new("compile", nodes), &case, |bench, case| {
+            bench.iter(|| case.ask(|network| black_box(network.origins().count())));
+        });
+        case.ask(|network| {
+            group.bench_function(BenchmarkId::new("filters", nodes), |bench| {
+                bench.iter(|| network.packet_filters());
+            });
+            group.bench_function(BenchmarkId::new("peers", nodes), |bench| {
+                bench.iter(|| network.peers());
+            });
+        });
+    }
+    group.finish();
+}
+
+fn everything(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("everything");
+    for nodes in SIZES {
+        let plain = Shape::new(nodes);
+        let shapes = [
+            ("plain", plain),
+            ("self", Shape { with_self: true, ..plain }),
+            ("via", Shape { with_via: true, ..plain }),
+        ];
+        for (name, shape) in shapes {
+            let case = Case::of(&shape);
+            group.throughput(Throughput::Elements(nodes as u64));
+            group.bench_with_input(BenchmarkId::new(name, nodes), &case, |bench, case| {
+                bench.iter(|| case.everything());
+            });
+        }
+    }
+    for rules in [30, 100, 300, 1_000, 3_000] {
+        let case = Case::of(&Shape { rules, ..Shape::new(1_000) });
+        group.throughput(Throughput::Elements(rules as u64));
+        group.bench_with_input(BenchmarkId::new("rules", rules), &case, |bench, case| {
+            bench.iter(|| case.everything());
+        });
+    }
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(10);
+    targets = stages, everything
+}
+criterion_main!(benches);
