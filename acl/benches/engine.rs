@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use headscale_acl::{Tailnet, Version, with_network};
+use headscale_acl::{Tailnet, Version, engine};
 use headscale_testkit::tailnets::Shape;
 
 const SIZES: [usize; 3] = [100, 1_000, 10_000];
@@ -22,8 +22,9 @@ impl Case {
     }
 
     /// Checks and compiles the policy and asks `questions` of it.
-    fn ask<R>(&self, questions: impl FnOnce(&headscale_acl::engine::Network<'_, '_>) -> R) -> R {
-        let asked = with_network(self.policy.as_bytes(), &self.tailnet, Version::V0_29, questions);
+    fn ask<R>(&self, questions: impl FnOnce(&engine::Network<'_, '_>) -> R) -> R {
+        let asked =
+            engine::ask(self.policy.as_bytes(), Some(&self.tailnet), Version::V0_29, questions);
         match asked {
             Ok(answer) => answer,
             Err(checked) => unreachable!("the policy is valid: {:?}", checked.findings.first()),
@@ -83,9 +84,24 @@ fn everything(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The JSON of all nodes, written node by node.
+fn json(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("json");
+    for nodes in SIZES {
+        let case = Case::of(&Shape::new(nodes));
+        group.throughput(Throughput::Elements(nodes as u64));
+        group.bench_with_input(BenchmarkId::from_parameter(nodes), &case, |bench, case| {
+            bench.iter(|| {
+                case.ask(|network| serde_json::to_writer(std::io::sink(), &network.answers()))
+            });
+        });
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10);
-    targets = stages, everything
+    targets = stages, everything, json
 }
 criterion_main!(benches);

@@ -252,7 +252,7 @@ impl Case {
             };
             for (dst, ports) in order {
                 let ip = [(acl.protocol, *ports)];
-                self.part(&acl.src, &[dst.clone()], &ip, None, node, &mut rules);
+                self.part(&acl.src, std::slice::from_ref(dst), &ip, None, node, &mut rules);
             }
         }
         if self.old {
