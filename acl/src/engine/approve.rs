@@ -10,8 +10,8 @@ use crate::policy::{Alias, Policy, Prefix, Spanned};
 /// Who may announce which routes.
 #[derive(Debug)]
 pub(crate) struct Approvers {
-    routes: Vec<(Prefix, IpSet)>,
-    exit_nodes: IpSet,
+    pub(crate) routes: Vec<(Prefix, IpSet)>,
+    pub(crate) exit_nodes: IpSet,
 }
 
 impl Approvers {

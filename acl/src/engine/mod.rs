@@ -13,6 +13,7 @@
 mod answers;
 mod approve;
 mod compile;
+mod diff;
 mod filter;
 mod inventory;
 mod ip_set;
@@ -22,6 +23,7 @@ mod node_set;
 mod output;
 mod packet_filters;
 mod peers;
+mod port_set;
 mod query;
 mod reach;
 mod resolve;
@@ -34,6 +36,7 @@ mod tests;
 
 pub use answers::Answers;
 pub use compile::{Origin, Section};
+pub use diff::{Diff, Kind, Refused, Row, Verdict, diff};
 pub use inventory::Inventory;
 pub use ip_set::{IpRange, IpSet};
 pub use network::Network;
@@ -44,6 +47,7 @@ pub use output::{
 };
 pub use packet_filters::PacketFilters;
 pub use peers::Peers;
+pub use port_set::PortSet;
 pub use query::{
     Access, AccessRow, Cause, Explanation, Lack, Miss, QueryError, Question, RuleSection, Side, ask,
 };

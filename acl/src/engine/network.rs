@@ -3,8 +3,10 @@
 use std::cell::OnceCell;
 
 use super::answers::Answers;
+use super::approve::Approvers;
 use super::compile::{Origin, Plan};
 use super::inventory::Inventory;
+use super::ip_set::IpSet;
 use super::output::Compiled;
 use super::packet_filters::PacketFilters;
 use super::peers::Peers;
@@ -13,7 +15,7 @@ use super::resolve::Resolver;
 use super::scoped::{Scoped, scoped_rules};
 use super::ssh::SshRules;
 use crate::hujson::Document;
-use crate::policy::Policy;
+use crate::policy::{Alias, Policy};
 use crate::semantics::Semantics;
 use crate::tailnet::Tailnet;
 
@@ -110,5 +112,40 @@ impl<'n, 'd> Network<'n, 'd> {
     fn scoped(&self) -> &[Scoped] {
         let form = self.semantics.filter_form;
         self.scoped.get_or_init(|| scoped_rules(&self.plan, self.inventory, form))
+    }
+
+    /// Who approves which routes.
+    pub(crate) fn approvers(&self) -> Approvers {
+        Approvers::of(self.policy, &self.resolver)
+    }
+
+    /// The addresses of untagged nodes.
+    pub(crate) fn members(&self) -> IpSet {
+        self.resolver
+            .resolve_any(&Alias::Autogroup("autogroup:member".into()))
+            .set()
+            .as_ref()
+            .clone()
+    }
+
+    /// Every alias that the policy defines or names, more than once perhaps.
+    pub(crate) fn aliases(&self) -> impl Iterator<Item = Alias<'d>> {
+        let policy = self.policy;
+        let users = policy.groups.iter().flat_map(|group| &group.members);
+        let users = users.map(|user| Alias::User(user.value.clone()));
+        let groups = policy.groups.iter().map(|group| Alias::Group(group.name.value.clone()));
+        let hosts = policy.hosts.iter().map(|host| Alias::Host(host.name.value.clone()));
+        let tags = policy.tag_owners.iter().map(|owner| Alias::Tag(owner.tag.value.clone()));
+        let acls = policy.acls.iter().flatten();
+        let destinations = acls.clone().flat_map(|acl| &acl.destinations).map(|dst| &dst.alias);
+        let grants = policy.grants.iter().flatten();
+        let listed = (acls.flat_map(|acl| &acl.sources))
+            .chain(grants.flat_map(|grant| grant.sources.iter().chain(&grant.destinations)))
+            .chain(policy.ssh.iter().flat_map(|rule| rule.sources.iter().chain(&rule.destinations)))
+            .chain(policy.auto_approvers.routes.iter().flat_map(|route| &route.approvers))
+            .chain(&policy.auto_approvers.exit_node)
+            .chain(policy.tag_owners.iter().flat_map(|tag| &tag.owners));
+        let named = listed.map(|alias| &alias.value).chain(destinations).cloned();
+        users.chain(groups).chain(hosts).chain(tags).chain(named)
     }
 }

@@ -19,6 +19,7 @@ use crate::decode;
 use crate::engine::{Inventory, Network, symbolic};
 use crate::finding::{Findings, Severity};
 use crate::hujson::Document;
+use crate::policy::Policy;
 use crate::semantics::{Semantics, Version};
 use crate::tailnet::Tailnet;
 
@@ -48,15 +49,9 @@ pub fn ask<T>(
     version: Version,
     question: impl FnOnce(&Network<'_, '_>) -> T,
 ) -> Result<T, Checked> {
-    let options = Options { versions: &[version], tailnet, today: None };
-    let checked = check_and(text, &options, OwnTests::Skip);
-    if checked.findings.iter().any(|finding| finding.severity == Severity::Error) {
-        return Err(checked);
-    }
+    let doc = accepted(text, tailnet, version)?;
     let semantics = Semantics::of(version);
-    let mut findings = Findings::new();
-    let doc = Document::parse(if text.is_empty() { b"null" } else { text });
-    let policy = decode::policy(&doc, &mut Context { semantics, findings: &mut findings });
+    let policy = read(&doc, semantics);
     match tailnet {
         Some(tailnet) => {
             let inventory = Inventory::of(tailnet);
@@ -69,4 +64,24 @@ pub fn ask<T>(
             Ok(question(&network))
         }
     }
+}
+
+/// The document of a policy that Headscale takes.
+pub(super) fn accepted<'t>(
+    text: &'t [u8],
+    tailnet: Option<&Tailnet>,
+    version: Version,
+) -> Result<Document<'t>, Checked> {
+    let options = Options { versions: &[version], tailnet, today: None };
+    let checked = check_and(text, &options, OwnTests::Skip);
+    if checked.findings.iter().any(|finding| finding.severity == Severity::Error) {
+        return Err(checked);
+    }
+    Ok(Document::parse(if text.is_empty() { b"null" } else { text }))
+}
+
+/// The policy in a document that has no errors.
+pub(super) fn read<'d>(doc: &'d Document<'_>, semantics: &'static Semantics) -> Policy<'d> {
+    let mut findings = Findings::new();
+    decode::policy(doc, &mut Context { semantics, findings: &mut findings })
 }
