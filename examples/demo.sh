@@ -41,6 +41,9 @@ expect 0 'The standard format holds.' \
   kubectl-headscale policy fmt --check examples/small/policy.hujson \
   examples/keystone/policy.hujson examples/keystone/policy-0.29.hujson \
   examples/large/policy.hujson
+expect 1 'What a proposed change opens, and a build that fails where more becomes reachable.' \
+  kubectl-headscale policy diff examples/keystone/policy.hujson examples/keystone/proposed.hujson \
+  --fail-on grows
 expect 0 'Any rule, explained.' kubectl-headscale policy rules syntax
 
 echo

@@ -13,6 +13,7 @@ mod environment;
 mod error;
 mod exit;
 mod fix;
+mod git;
 mod input;
 mod output;
 mod place;

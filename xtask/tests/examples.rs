@@ -11,10 +11,11 @@ use headscale_acl::hujson::{Document, format};
 use headscale_acl::{Options, Severity, Tailnet, check};
 
 /// Each policy with the versions that take it; the others refuse it.
-const EXAMPLES: [(&str, &[Version]); 5] = [
+const EXAMPLES: [(&str, &[Version]); 6] = [
     ("keystone/original.hujson", &[]),
     ("keystone/policy-0.29.hujson", &[V0_29, V0_30]),
     ("keystone/policy.hujson", &[V0_28, V0_29, V0_30]),
+    ("keystone/proposed.hujson", &[V0_28, V0_29, V0_30]),
     ("large/policy.hujson", &[V0_28, V0_29, V0_30]),
     ("small/policy.hujson", &[V0_29, V0_30]),
 ];

@@ -79,7 +79,7 @@ fn code_lines(text: &str) -> String {
 
 /// One line of text as a code span in a table cell: there it is neither HTML nor Markdown and
 /// mentions nobody. A pipe must be escaped even there.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let fence = "`".repeat(longest_run(text) + 1);
     // A space at both ends is taken off again; one is needed beside a backtick, where the text has
     // such spaces itself, and because nothing between backticks is no code span.

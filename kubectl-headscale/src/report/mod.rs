@@ -19,7 +19,7 @@ mod github;
 mod gitlab;
 mod json;
 mod junit;
-mod markdown;
+pub(crate) mod markdown;
 mod sarif;
 mod selection;
 mod source;

@@ -46,6 +46,7 @@ fn kubectl_asks_what_may_come_next() {
     policy |
     check	Check policies as Headscale does, and for what people regret
     compile	Compile a policy into what Headscale would send to each node
+    diff	Tell what a change of the policy changes: what becomes reachable, and what stops being
     explain	Say whether one may reach another, and by which rules
     access	List what one reaches, or who reaches it
     graph	Draw who reaches what

@@ -5,6 +5,7 @@ mod compile;
 mod completion;
 mod config;
 mod convert;
+mod diff;
 #[expect(clippy::unwrap_used, reason = "a test whose directory cannot be set up fails")]
 mod environment;
 mod fmt;

@@ -3,6 +3,7 @@
 mod access;
 mod check;
 mod compile;
+mod diff;
 mod explain;
 mod fmt;
 mod graph;
@@ -24,6 +25,7 @@ use crate::input::{self, Place, Policy};
 pub(crate) enum Command {
     Check(check::CheckArgs),
     Compile(compile::CompileArgs),
+    Diff(diff::DiffArgs),
     Explain(explain::ExplainArgs),
     Access(access::AccessArgs),
     Graph(graph::GraphArgs),
@@ -37,6 +39,7 @@ impl Command {
         match self {
             Self::Check(args) => args.run(context),
             Self::Compile(args) => args.run(context),
+            Self::Diff(args) => args.run(context),
             Self::Explain(args) => args.run(context),
             Self::Access(args) => args.run(context),
             Self::Graph(args) => args.run(context),

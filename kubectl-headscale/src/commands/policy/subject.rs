@@ -58,6 +58,16 @@ pub(super) struct SubjectArgs {
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
 
+    #[command(flatten)]
+    about: AboutArgs,
+
+    #[command(flatten)]
+    from: FromArgs,
+}
+
+/// For which tailnet and version of Headscale to answer.
+#[derive(Debug, Args)]
+pub(super) struct AboutArgs {
     /// Users and nodes, as JSON or YAML
     ///
     /// Without them nodes are made up from what the policy names: one for each user and tag, and
@@ -68,16 +78,31 @@ pub(super) struct SubjectArgs {
     /// Headscale version: 0.28, 0.29 or 0.30 [default: 0.29]
     #[arg(long, value_name = "VERSION", add = ArgValueCandidates::new(complete::versions))]
     headscale_version: Option<Version>,
+}
 
-    #[command(flatten)]
-    from: FromArgs,
+/// What an answer is for.
+pub(super) struct About {
+    pub(super) tailnet: Option<Tailnet>,
+    pub(super) version: Version,
+}
+
+impl AboutArgs {
+    /// What the arguments say, or else the configuration.
+    pub(super) fn read(
+        self,
+        config: &Config,
+        context: &Context<'_>,
+    ) -> Result<About, CommandError> {
+        let version = one_version(self.headscale_version, config)?;
+        let tailnet = read_tailnet(self.tailnet.as_deref(), config, context)?;
+        Ok(About { tailnet, version })
+    }
 }
 
 /// A policy with what is needed to ask it.
 pub(super) struct Subject {
     policy: Policy,
-    tailnet: Option<Tailnet>,
-    version: Version,
+    about: About,
 }
 
 impl SubjectArgs {
@@ -88,17 +113,16 @@ impl SubjectArgs {
         command: &str,
         context: &mut Context<'_>,
     ) -> Result<Option<Subject>, CommandError> {
-        let Self { file, tailnet, headscale_version, from } = self;
+        let Self { file, about, from } = self;
         let input = InputArgs { files: file.into_iter().collect(), from };
         let config = input.config(context)?;
         let places = input.places(command, &config)?;
-        let version = one_version(headscale_version, &config)?;
-        let tailnet = read_tailnet(tailnet.as_deref(), &config, context)?;
+        let about = about.read(&config, context)?;
         let (policies, _) = places.read(context);
         let count = policies.len();
         let mut policies = policies.into_iter();
         match (policies.next(), policies.next()) {
-            (Some(policy), None) => Ok(Some(Subject { policy, tailnet, version })),
+            (Some(policy), None) => Ok(Some(Subject { policy, about })),
             (None, _) => Ok(None),
             _ => Err(CommandError::usage(format!(
                 "`policy {command}` is about one policy, and these are {count}"
@@ -157,29 +181,31 @@ impl Subject {
         ui: &mut Ui<'_>,
         question: impl FnOnce(&Network<'_, '_>) -> T,
     ) -> Option<T> {
-        match engine::ask(self.text(), self.tailnet.as_ref(), self.version, question) {
+        let About { tailnet, version } = &self.about;
+        match engine::ask(self.text(), tailnet.as_ref(), *version, question) {
             Ok(answer) => Some(answer),
             Err(checked) => {
-                self.tell(checked, ui);
+                tell(&self.policy, checked, ui);
                 None
             }
         }
     }
+}
 
-    fn tell(&self, checked: Checked, ui: &mut Ui<'_>) {
-        let report = Report {
-            files: vec![FileReport {
-                name: self.policy.name.clone(),
-                text: self.policy.text.clone(),
-                findings: checked.findings,
-                uncounted: checked.uncounted,
-            }],
-            tool_version: version::CLIENT.to_owned(),
-            max_findings: TOLD,
-        };
-        let mut told = Vec::new();
-        // Nothing fails to be written to a vector.
-        reporter(Format::Text, ui.error_style()).report(&report, &mut told).ok();
-        ui.tell(&String::from_utf8_lossy(&told));
-    }
+/// Tells what is wrong with a policy that Headscale would refuse, as `policy check` does.
+pub(super) fn tell(policy: &Policy, checked: Checked, ui: &mut Ui<'_>) {
+    let report = Report {
+        files: vec![FileReport {
+            name: policy.name.clone(),
+            text: policy.text.clone(),
+            findings: checked.findings,
+            uncounted: checked.uncounted,
+        }],
+        tool_version: version::CLIENT.to_owned(),
+        max_findings: TOLD,
+    };
+    let mut told = Vec::new();
+    // Nothing fails to be written to a vector.
+    reporter(Format::Text, ui.error_style()).report(&report, &mut told).ok();
+    ui.tell(&String::from_utf8_lossy(&told));
 }
