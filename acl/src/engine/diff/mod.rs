@@ -180,8 +180,8 @@ impl Diff {
     /// Sources and destinations are compared as sets of addresses: the same meaning in other words
     /// is no difference. Rows are as few as grouping by source and destination finds.
     ///
-    /// Costs the boundaries of all sets times the rules, and, for each pair of classes of addresses
-    /// that share a rule, the rules that they share.
+    /// Rules that stand in both cost little: a walk along the bounds of their sets. For the others
+    /// it costs the pairs of classes of addresses that they join, times the rules about each pair.
     #[must_use]
     pub fn between<'n>(old: &Network<'n, '_>, new: &Network<'n, '_>) -> Self {
         let vacant = vacant(old.inventory);
