@@ -76,7 +76,7 @@ impl PortSet {
     pub fn rows(&self) -> Vec<(String, String)> {
         let mut by_ports: BTreeMap<&[(u16, u16)], Vec<u8>> = BTreeMap::new();
         let [tcp, udp, icmp @ ..] = DEFAULT_PROTOCOLS.map(|protocol| self.ports.get(&protocol));
-        let default = tcp == udp && icmp.iter().all(Option::is_some);
+        let default = tcp.is_some() && tcp == udp && icmp.iter().all(Option::is_some);
         for (protocol, ranges) in &self.ports {
             if !(default && DEFAULT_PROTOCOLS.contains(protocol)) {
                 by_ports.entry(ranges).or_default().push(*protocol);
@@ -168,6 +168,12 @@ mod tests {
             set(&[], &[(80, 80)]).difference(&set(&[6], &[(80, 80)])).to_string(),
             "icmp, ipv6-icmp:* udp:80"
         );
+    }
+
+    #[test]
+    fn what_is_left_of_the_default_is_told() {
+        let left = set(&[], &[(0, 65535)]).difference(&set(&[6, 17], &[(0, 65535)]));
+        assert_eq!(left.to_string(), "icmp, ipv6-icmp:*");
     }
 
     #[test]
