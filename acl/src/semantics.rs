@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::policy::Protocol;
+
 /// A Headscale minor version whose policy engine is known here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Version {
@@ -251,6 +253,16 @@ impl Semantics {
     /// The autogroups that can be an SSH destination, in Headscale's order.
     pub const SSH_DESTINATION_AUTOGROUPS: &'static [&'static str] =
         &["autogroup:member", "autogroup:tagged", "autogroup:self"];
+    /// The IANA numbers that nodes are sent for the protocol of a rule; none where the client's
+    /// default applies, which is TCP, UDP and ICMP.
+    pub(crate) fn sent_protocols(&self, protocol: &Protocol) -> Vec<u8> {
+        match (self.filter_form, protocol) {
+            (FilterForm::V0_28, Protocol::Default) => vec![6, 17],
+            (FilterForm::V0_28, Protocol::Named("icmp", _)) => vec![1, 58],
+            (_, protocol) => protocol.number().into_iter().collect(),
+        }
+    }
+
     /// The autogroups that can be a target in `nodeAttrs`, in Headscale's order.
     pub const TARGET_AUTOGROUPS: &'static [&'static str] =
         &["autogroup:member", "autogroup:tagged"];

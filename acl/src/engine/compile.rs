@@ -229,7 +229,8 @@ impl<'d> Planner<'_, '_, 'd, '_> {
 
     fn ip(&self, grant: &Merged<'_, '_>) -> Vec<(Vec<u8>, Vec<PortRange>)> {
         let ip = grant.ip.iter();
-        ip.map(|(protocol, ports)| (self.protocols(protocol), ports.to_vec())).collect()
+        ip.map(|(protocol, ports)| (self.semantics().sent_protocols(protocol), ports.to_vec()))
+            .collect()
     }
 
     fn from(&self, sources: &[Spanned<Alias<'d>>]) -> GrantSources {
@@ -305,7 +306,8 @@ impl<'d> Planner<'_, '_, 'd, '_> {
                 }
             }
             if !targets.is_empty() {
-                let body = Body::Ports { protocols: self.protocols(protocol), targets };
+                let body =
+                    Body::Ports { protocols: self.semantics().sent_protocols(protocol), targets };
                 rules.push(Rule { sources: Rc::clone(sources), body });
             }
         }
@@ -369,7 +371,7 @@ impl<'d> Planner<'_, '_, 'd, '_> {
             builder.add_set(set);
         }
         let written: Vec<Source> = builder.build().prefixes().map(Source::Prefix).collect();
-        let protocols = self.protocols(acl.protocol());
+        let protocols = self.semantics().sent_protocols(acl.protocol());
         let mut own = Vec::new();
         let mut targets = Vec::new();
         for destination in &acl.destinations {
@@ -392,15 +394,6 @@ impl<'d> Planner<'_, '_, 'd, '_> {
             entry.common.push(Rule { sources, body: Body::Ports { protocols, targets } });
         }
         entry
-    }
-
-    /// The IANA numbers that Headscale writes; none where the client's default applies.
-    fn protocols(&self, protocol: &Protocol) -> Vec<u8> {
-        match (self.semantics().filter_form, protocol) {
-            (FilterForm::V0_28, Protocol::Default) => vec![6, 17],
-            (FilterForm::V0_28, Protocol::Named("icmp", _)) => vec![1, 58],
-            (_, protocol) => protocol.number().into_iter().collect(),
-        }
     }
 }
 

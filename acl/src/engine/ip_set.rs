@@ -124,6 +124,34 @@ impl IpSet {
         Self { v4: difference(&self.v4, &other.v4), v6: difference(&self.v6, &other.v6) }
     }
 
+    /// What both hold: costs as much as the set with the fewer ranges, times a search in the other.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        let (few, many) = if self.parts() <= other.parts() { (self, other) } else { (other, self) };
+        few.difference(&few.difference(many))
+    }
+
+    /// What any of the sets holds.
+    #[must_use]
+    pub fn union<'s>(sets: impl IntoIterator<Item = &'s Self>) -> Self {
+        let mut builder = IpSetBuilder::default();
+        for set in sets {
+            builder.add_set(set);
+        }
+        builder.build()
+    }
+
+    /// Its lowest address, IPv4 first.
+    #[must_use]
+    pub fn first(&self) -> Option<IpAddr> {
+        self.ranges().next().map(|range| range.first)
+    }
+
+    /// Its IPv4 and its IPv6 addresses.
+    pub(crate) fn families(&self) -> [Self; 2] {
+        [Self { v4: self.v4.clone(), v6: Vec::new() }, Self { v4: Vec::new(), v6: self.v6.clone() }]
+    }
+
     /// The fewest prefixes that hold the same addresses, IPv4 first, in ascending order.
     pub fn prefixes(&self) -> impl Iterator<Item = Prefix> {
         let v4 = self.v4.iter().flat_map(|range| cover(*range, true));

@@ -12,12 +12,16 @@
 
 mod answers;
 mod approve;
+mod boxes;
+mod classes;
 mod compile;
 mod diff;
 mod filter;
+mod flow;
 mod inventory;
 mod ip_set;
 mod merge;
+mod names;
 mod network;
 mod node_set;
 mod output;

@@ -5,8 +5,10 @@ use std::cell::OnceCell;
 use super::answers::Answers;
 use super::approve::Approvers;
 use super::compile::{Origin, Plan};
+use super::flow::Flows;
 use super::inventory::Inventory;
 use super::ip_set::IpSet;
+use super::names::{Names, Used, vacant};
 use super::output::Compiled;
 use super::packet_filters::PacketFilters;
 use super::peers::Peers;
@@ -28,6 +30,8 @@ pub struct Network<'n, 'd> {
     pub(crate) semantics: &'static Semantics,
     pub(crate) is_symbolic: bool,
     scoped: OnceCell<Vec<Scoped>>,
+    flows: OnceCell<Flows>,
+    names: OnceCell<Names<'n>>,
 }
 
 impl<'n, 'd> Network<'n, 'd> {
@@ -43,8 +47,9 @@ impl<'n, 'd> Network<'n, 'd> {
     ) -> Self {
         let resolver = Resolver::new(policy, inventory, semantics);
         let plan = Plan::of(policy, doc, &resolver);
-        let scoped = OnceCell::new();
-        Self { policy, inventory, resolver, plan, semantics, is_symbolic: false, scoped }
+        let (scoped, flows, names) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        let is_symbolic = false;
+        Self { policy, inventory, resolver, plan, semantics, is_symbolic, scoped, flows, names }
     }
 
     /// The same network, whose nodes are made up: [`symbolic`](super::symbolic). Its answers say so.
@@ -109,9 +114,20 @@ impl<'n, 'd> Network<'n, 'd> {
     }
 
     /// The rules for some nodes only, made when they are first asked for.
-    fn scoped(&self) -> &[Scoped] {
+    pub(crate) fn scoped(&self) -> &[Scoped] {
         let form = self.semantics.filter_form;
         self.scoped.get_or_init(|| scoped_rules(&self.plan, self.inventory, form))
+    }
+
+    /// What may flow, made when it is first asked for.
+    pub(crate) fn flows(&self) -> &Flows {
+        self.flows.get_or_init(|| Flows::of(self))
+    }
+
+    /// The names to answer with, made when they are first asked for.
+    pub(crate) fn names(&self) -> &Names<'n> {
+        let inventory = self.inventory;
+        self.names.get_or_init(|| Names::of(inventory, [Used::by(self)], &vacant(inventory)))
     }
 
     /// Who approves which routes.

@@ -46,6 +46,12 @@ impl NodeSet {
         Self { words: self.words.iter().zip(&other.words).map(|(a, b)| a & b).collect() }
     }
 
+    /// Whether any is in both.
+    #[must_use]
+    pub fn intersects(&self, other: &Self) -> bool {
+        self.words.iter().zip(&other.words).any(|(a, b)| a & b != 0)
+    }
+
     /// Whether none is in.
     #[must_use]
     pub fn is_empty(&self) -> bool {

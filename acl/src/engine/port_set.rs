@@ -8,8 +8,14 @@ use crate::policy::PortRange;
 /// TCP, UDP, ICMP and ICMPv6: what a client takes a rule without a protocol for.
 const DEFAULT_PROTOCOLS: [u8; 4] = [6, 17, 1, 58];
 
-/// TCP, UDP and SCTP: of all other protocols a rule's ports do not count.
+/// All ports.
+const ANY: [(u16, u16); 1] = [(PortRange::ANY.first, PortRange::ANY.last)];
+
+/// TCP, UDP and SCTP.
 const WITH_PORTS: [u8; 3] = [6, 17, 132];
+
+/// ICMP and ICMPv6: clients look at the addresses of a rule only, whatever its ports.
+const PINGS: [u8; 2] = [1, 58];
 
 /// What may be sent: ports by the IANA number of the protocol; all of them for a protocol that has
 /// none.
@@ -22,6 +28,9 @@ pub struct PortSet {
 
 impl PortSet {
     /// The ports of a rule; no protocols are the client's default ones.
+    ///
+    /// Clients match a protocol without ports only by a rule for all ports, ICMP by any
+    /// (Tailscale's `wgengine/filter`).
     pub(crate) fn of(protocols: &[u8], ports: impl IntoIterator<Item = PortRange>) -> Self {
         let protocols = if protocols.is_empty() { &DEFAULT_PROTOCOLS[..] } else { protocols };
         let ranges = merged(ports.into_iter().map(|range| (range.first, range.last)).collect());
@@ -29,11 +38,57 @@ impl PortSet {
             return Self::default();
         }
         let with_ports = |protocol: &u8| {
-            let any = || vec![(PortRange::ANY.first, PortRange::ANY.last)];
-            let ports = if WITH_PORTS.contains(protocol) { ranges.clone() } else { any() };
-            (*protocol, ports)
+            let ports = if WITH_PORTS.contains(protocol) {
+                ranges.clone()
+            } else if PINGS.contains(protocol) || ranges == ANY {
+                ANY.to_vec()
+            } else {
+                return None;
+            };
+            Some((*protocol, ports))
         };
-        Self { ports: protocols.iter().map(with_ports).collect() }
+        Self { ports: protocols.iter().filter_map(with_ports).collect() }
+    }
+
+    /// What of it is about `port`: that of the protocols that have ports, with all that has none.
+    /// Empty where no protocol with ports is in.
+    pub(crate) fn at(&self, port: u16) -> Self {
+        let has_port = |protocol: u8| self.contains(protocol, port);
+        if !WITH_PORTS.into_iter().any(has_port) {
+            return Self::default();
+        }
+        let ports = self.ports.iter().filter_map(|(protocol, ranges)| {
+            match (WITH_PORTS.contains(protocol), has_port(*protocol)) {
+                (false, _) => Some((*protocol, ranges.clone())),
+                (true, true) => Some((*protocol, vec![(port, port)])),
+                (true, false) => None,
+            }
+        });
+        Self { ports: ports.collect() }
+    }
+
+    /// Whether a packet of the protocol to the port may be sent; of any where it is `None`. A port
+    /// without a protocol is one of a protocol that has ports.
+    pub(crate) fn matches(&self, protocol: Option<u8>, port: Option<u16>) -> bool {
+        match (protocol, port) {
+            (Some(protocol), Some(port)) => self.contains(protocol, port),
+            (Some(protocol), None) => self.ports.contains_key(&protocol),
+            (None, Some(port)) => WITH_PORTS.iter().any(|protocol| self.contains(*protocol, port)),
+            (None, None) => !self.is_empty(),
+        }
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        self.difference(&self.difference(other))
+    }
+
+    /// A packet that may be sent, by its protocol and port: of the lowest of both.
+    #[must_use]
+    pub fn first(&self) -> Option<(u8, u16)> {
+        let (protocol, ranges) = self.ports.first_key_value()?;
+        Some((*protocol, ranges.first()?.0))
     }
 
     /// Whether nothing may be sent.

@@ -35,7 +35,7 @@ impl fmt::Display for Source {
 pub(crate) struct Sources {
     pub(crate) written: Vec<Source>,
     /// What they hold.
-    pub(crate) set: IpSet,
+    pub(crate) set: Rc<IpSet>,
 }
 
 impl Sources {
@@ -48,7 +48,7 @@ impl Sources {
                 Source::Range(range) => builder.add_range(*range),
             }
         }
-        Self { written, set: builder.build() }
+        Self { written, set: Rc::new(builder.build()) }
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
 
-use super::boxes::{Cell, Items, gained};
-use super::names::Names;
 use super::rules::{connections, logins};
 use super::{Kind, Row};
+use crate::engine::boxes::{Cell, Items, gained};
 use crate::engine::inventory::Inventory;
 use crate::engine::ip_set::{IpSet, IpSetBuilder};
+use crate::engine::names::Names;
 use crate::engine::network::Network;
 use crate::engine::port_set::PortSet;
 
@@ -17,18 +17,6 @@ pub(super) type Logins = BTreeSet<(String, bool)>;
 
 /// Capabilities, each with its parameters as JSON.
 pub(super) type Capabilities = BTreeSet<(String, String)>;
-
-impl Items for PortSet {
-    fn is_empty(&self) -> bool {
-        Self::is_empty(self)
-    }
-    fn union(&mut self, other: &Self) {
-        Self::union(self, other);
-    }
-    fn difference(&self, other: &Self) -> Self {
-        Self::difference(self, other)
-    }
-}
 
 impl<T: Clone + Hash + Ord> Items for BTreeSet<T> {
     fn is_empty(&self) -> bool {
@@ -95,10 +83,11 @@ impl<I: Items> Allowed<I> {
         &self,
         after: &Self,
         names: &Names<'_>,
+        inventory: &Inventory<'_>,
         rows: &mut Vec<Row>,
         told: impl Fn(&str, &str, &I) -> Vec<Row>,
     ) {
-        let (any, own) = self.gains(after, names.inventory);
+        let (any, own) = self.gains(after, inventory);
         for cell in &any {
             let destinations = names.cover(&cell.destinations).join(", ");
             rows.extend(told(&names.cover(&cell.sources).join(", "), &destinations, &cell.items));
@@ -148,9 +137,14 @@ impl Meaning {
     }
 
     /// What `after` allows and this does not.
-    pub(super) fn gains(&self, after: &Self, names: &Names<'_>) -> Vec<Row> {
+    pub(super) fn gains(
+        &self,
+        after: &Self,
+        names: &Names<'_>,
+        inventory: &Inventory<'_>,
+    ) -> Vec<Row> {
         let mut rows = Vec::new();
-        self.net.tell(&after.net, names, &mut rows, |src, dst, ports| {
+        self.net.tell(&after.net, names, inventory, &mut rows, |src, dst, ports| {
             let told = |(proto, ports)| Row {
                 proto,
                 ports,
@@ -158,14 +152,14 @@ impl Meaning {
             };
             ports.rows().into_iter().map(told).collect()
         });
-        self.app.tell(&after.app, names, &mut rows, |src, dst, capabilities| {
+        self.app.tell(&after.app, names, inventory, &mut rows, |src, dst, capabilities| {
             let told = |(name, _): &(String, String)| {
                 let proto = name.clone();
                 Row { proto, ..Row::new(Kind::App, src.to_owned(), dst.to_owned()) }
             };
             capabilities.iter().map(told).collect()
         });
-        self.ssh.tell(&after.ssh, names, &mut rows, |src, dst, logins| {
+        self.ssh.tell(&after.ssh, names, inventory, &mut rows, |src, dst, logins| {
             let login = |(user, check): &(String, bool)| {
                 if *check { format!("{user} (check)") } else { user.clone() }
             };

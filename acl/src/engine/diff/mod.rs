@@ -1,8 +1,6 @@
 //! What a change of the policy changes: what becomes reachable, and what stops being.
 
-mod boxes;
 mod meaning;
-mod names;
 mod rules;
 
 use std::fmt;
@@ -10,8 +8,8 @@ use std::fmt;
 use serde::Serialize;
 
 use self::meaning::Meaning;
-use self::names::{Names, vacant};
 use super::inventory::Inventory;
+use super::names::{Names, Used, vacant};
 use super::network::Network;
 use super::query::{accepted, read};
 use super::symbolic::symbolic;
@@ -185,10 +183,11 @@ impl Diff {
     #[must_use]
     pub fn between<'n>(old: &Network<'n, '_>, new: &Network<'n, '_>) -> Self {
         let vacant = vacant(old.inventory);
-        let names = Names::of(old, new, &vacant);
+        let names = Names::of(old.inventory, [Used::by(old), Used::by(new)], &vacant);
         let (before, after) = (Meaning::of(old, &vacant), Meaning::of(new, &vacant));
-        let added = before.gains(&after, &names);
-        let removed = after.gains(&before, &names);
+        let inventory = old.inventory;
+        let added = before.gains(&after, &names, inventory);
+        let removed = after.gains(&before, &names, inventory);
         let verdict = match (added.is_empty(), removed.is_empty()) {
             (true, true) => Verdict::Same,
             (false, true) => Verdict::Grows,

@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use foldhash::HashMap;
 use serde_json::value::RawValue;
 
-use super::boxes::Cell;
 use super::meaning::{Allowed, Capabilities, Logins};
+use crate::engine::boxes::Cell;
 use crate::engine::filter::via_rules;
+use crate::engine::flow::opened;
 use crate::engine::ip_set::{IpSet, IpSetBuilder};
 use crate::engine::network::Network;
 use crate::engine::port_set::PortSet;
@@ -40,7 +40,7 @@ pub(super) fn connections(
             }
             let sources = builder.build();
             // What is not a member's device is nobody's own.
-            let sources = sources.difference(&sources.difference(&members));
+            let sources = sources.intersection(&members);
             let (from, to) = (&sources, &members);
             for (protocols, ports) in &own.ip {
                 let items = PortSet::of(protocols, ports.iter().copied());
@@ -74,27 +74,17 @@ fn add_rule(
     app: &mut Vec<Cell<Capabilities>>,
 ) {
     let sources = rule.sources.set.difference(vacant);
-    let inhabited = |builder: IpSetBuilder| builder.build().difference(vacant);
-    match &rule.body {
-        Body::Ports { protocols, targets } => {
-            let mut by_ports: HashMap<PortRange, IpSetBuilder> = HashMap::default();
-            for (target, ports) in targets {
-                target.add_to(by_ports.entry(*ports).or_default());
-            }
-            net.extend(by_ports.into_iter().map(|(ports, destinations)| Cell {
-                sources: sources.clone(),
-                destinations: inhabited(destinations),
-                items: PortSet::of(protocols, [ports]),
-            }));
-        }
-        Body::Caps(grants) => app.extend(grants.iter().map(|(prefixes, capabilities)| {
-            let mut destinations = IpSetBuilder::default();
-            for prefix in prefixes {
-                destinations.add_prefix(*prefix);
-            }
-            let destinations = inhabited(destinations);
-            Cell { sources: sources.clone(), destinations, items: named(capabilities) }
-        })),
+    net.extend(opened(rule).into_iter().map(|(items, destinations)| Cell {
+        sources: sources.clone(),
+        destinations: destinations.difference(vacant),
+        items,
+    }));
+    if let Body::Caps(grants) = &rule.body {
+        app.extend(grants.iter().map(|(prefixes, capabilities)| Cell {
+            sources: sources.clone(),
+            destinations: IpSet::of_all(prefixes.iter().copied()).difference(vacant),
+            items: named(capabilities),
+        }));
     }
 }
 
@@ -118,7 +108,7 @@ pub(super) fn logins(network: &Network<'_, '_>) -> Allowed<Logins> {
         let sources = union(&mut rule.sources.iter().map(|source| &source.value));
         let destinations = union(&mut rule.destinations.iter().map(|dst| &dst.value));
         if rule.destinations.iter().any(|dst| dst.value.is_autogroup("autogroup:self")) {
-            let sources = sources.difference(&sources.difference(&members));
+            let sources = sources.intersection(&members);
             let (destinations, items) = (members.clone(), items.clone());
             allowed.own.push(Cell { sources, destinations, items });
         }

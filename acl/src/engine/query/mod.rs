@@ -1,9 +1,8 @@
 //! Questions to a policy: who reaches what, and by which rule.
 
 mod access;
+mod asked;
 mod explain;
-mod flow;
-mod names;
 mod nearest;
 mod party;
 mod ssh;

@@ -4,15 +4,33 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::explain::{RuleSection, resolved};
-use super::flow::{Flow, Traffic, default_protocols, owner, routed};
+use super::asked::{Pair, resolved};
+use super::explain::{RuleSection, SSH};
 use super::ssh::ssh_flows;
+use crate::engine::flow::{Flow, owner};
 use crate::engine::network::Network;
+use crate::engine::port_set::PortSet;
 use crate::policy::{Alias, PortRange, Protocol, Spanned, Text};
 use crate::span::Span;
 
 /// How many rules are told at most.
 const TOLD: usize = 5;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Traffic {
+    /// IANA number; any where `None`.
+    pub(super) protocol: Option<u8>,
+    /// Any where `None`.
+    pub(super) port: Option<u16>,
+}
+
+impl Traffic {
+    /// Whether any of it is in `ports`.
+    pub(super) fn is_in(self, ports: &PortSet) -> bool {
+        ports.matches(self.protocol, self.port)
+    }
+}
 
 /// What a rule lacks to allow a connection. Ordered: what is least to change stands first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -106,11 +124,10 @@ struct Denied<'a, 'n, 'd> {
 /// The rules that would allow the pair but for one thing, the least first.
 pub(super) fn nearest_rules(
     network: &Network<'_, '_>,
-    (from, to): (IpAddr, IpAddr),
+    (from, to): Pair,
     traffic: Traffic,
 ) -> Vec<Miss> {
-    let inventory = network.inventory;
-    let is_routed = owner(to, inventory).is_some() || routed(inventory).contains(to);
+    let is_routed = network.flows().answered.contains(to);
     let denied = Denied { network, from, to, traffic, is_routed };
     let mut misses: Vec<Miss> =
         candidates(network).iter().filter_map(|rule| denied.miss(rule)).collect();
@@ -143,19 +160,21 @@ impl<'p, 'd> Denied<'_, 'p, 'd> {
         let mut lacks = Vec::new();
         lacks.extend(self.source_lack(rule.sources));
         lacks.extend(self.destination_lack(rule, alias));
-        let numbers = match protocol.number() {
-            Some(number) => vec![number],
-            None => default_protocols(self.network.semantics).to_vec(),
-        };
-        if self.traffic.protocol.is_some_and(|asked| !numbers.contains(&asked)) {
+        let sent = self.network.semantics.sent_protocols(protocol);
+        let opened = PortSet::of(&sent, ports.iter().copied());
+        let asked = self.traffic;
+        if !opened.matches(asked.protocol, None) {
             let name = match protocol.as_str() {
                 "" => "TCP, UDP and ICMP",
                 name => name,
             };
-            lacks.push((Lack::Proto, format!("it is for {name} only")));
-        }
-        if let Some(port) = self.traffic.port
-            && !ports.iter().any(|range| range.contains(port))
+            let mut detail = format!("it is for {name} only");
+            if matches!(asked.protocol, Some(1 | 58)) {
+                detail.push_str(", but Tailscale's clients answer pings wherever a port is open");
+            }
+            lacks.push((Lack::Proto, detail));
+        } else if let Some(port) = asked.port
+            && !asked.is_in(&opened)
         {
             let open: Vec<String> = ports.iter().map(ToString::to_string).collect();
             let (alias, open) = (alias.written(), open.join(","));
@@ -177,7 +196,7 @@ impl<'p, 'd> Denied<'_, 'p, 'd> {
 
     fn source_lack(&self, sources: &[Spanned<Alias<'d>>]) -> Option<(Lack, String)> {
         let wildcard = sources.iter().any(|source| source.value == Alias::Wildcard);
-        let through_route = wildcard && routed(self.network.inventory).contains(self.from);
+        let through_route = wildcard && self.network.flows().routed.contains(self.from);
         if through_route || resolved(self.network, sources).contains(self.from) {
             return None;
         }
@@ -239,12 +258,11 @@ impl<'p, 'd> Denied<'_, 'p, 'd> {
 /// leads to port 22.
 pub(super) fn nearest_ssh_rules(
     network: &Network<'_, '_>,
-    (from, to): (IpAddr, IpAddr),
+    (from, to): Pair,
     user: &str,
     open: &[&Flow],
 ) -> Vec<Miss> {
-    let traffic = Traffic { protocol: Some(6), port: Some(22) };
-    let denied = Denied { network, from, to, traffic, is_routed: true };
+    let denied = Denied { network, from, to, traffic: SSH, is_routed: true };
     let reachable =
         open.iter().any(|flow| flow.sources.contains(from) && flow.targets.contains(to));
     let mut misses = Vec::new();

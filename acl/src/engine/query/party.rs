@@ -2,8 +2,6 @@
 
 use thiserror::Error;
 
-use super::flow::intersection;
-use crate::engine::inventory::Node;
 use crate::engine::ip_set::IpSet;
 use crate::engine::network::Network;
 use crate::engine::resolve::TAILNET;
@@ -92,17 +90,16 @@ fn port(text: &str) -> Result<Option<u16>, QueryError> {
 ///
 /// When it names nothing that has an address.
 pub(super) fn party<'t>(text: &'t str, network: &Network<'_, '_>) -> Result<Party<'t>, QueryError> {
-    let inventory = network.inventory;
-    let all = || inventory.addresses(0..inventory.nodes.len());
+    let all = || network.flows().nodes.clone();
     let Some(alias) = Alias::parse(text.into()) else { return Err(unknown(text, network)) };
     let set = match &alias {
         Alias::Wildcard => all(),
-        Alias::Prefix(prefix) => existing(&IpSet::of(*prefix), &all()),
+        Alias::Prefix(prefix) => existing(&IpSet::of(*prefix), network),
         Alias::Host(name) => {
             let hosts = &network.policy.hosts;
             let host = hosts.iter().find(|host| host.name.value == *name);
             match host.and_then(|host| host.prefix.as_ref()) {
-                Some(prefix) => existing(&IpSet::of(prefix.value), &all()),
+                Some(prefix) => existing(&IpSet::of(prefix.value), network),
                 None => {
                     let set = node_named(text, network);
                     if set.is_empty() {
@@ -137,20 +134,17 @@ pub(super) fn party<'t>(text: &'t str, network: &Network<'_, '_>) -> Result<Part
 }
 
 /// What there is of `set`: of the tailnet's own addresses those that nodes have.
-fn existing(set: &IpSet, nodes: &IpSet) -> IpSet {
-    let unused = intersection(set, &TAILNET).difference(nodes);
+fn existing(set: &IpSet, network: &Network<'_, '_>) -> IpSet {
+    let unused = set.intersection(&TAILNET).difference(&network.flows().nodes);
     set.difference(&unused)
 }
 
-fn is_named(node: &Node, name: &str, network: &Network<'_, '_>) -> bool {
-    let stored = network.inventory.tailnet.nodes.iter().find(|stored| stored.id == node.id);
-    node.name == name || stored.is_some_and(|stored| stored.given_name == name)
-}
-
 fn node_named(name: &str, network: &Network<'_, '_>) -> IpSet {
-    let nodes = network.inventory.nodes.iter().enumerate();
-    let named = nodes.filter(|(_, node)| is_named(node, name, network));
-    network.inventory.addresses(named.map(|(at, _)| at))
+    let inventory = network.inventory;
+    // Both lists are of the same nodes in the same order.
+    let nodes = inventory.tailnet.nodes.iter().enumerate();
+    let named = nodes.filter(|(_, node)| node.name == name || node.given_name == name);
+    inventory.addresses(named.map(|(at, _)| at))
 }
 
 fn no_addresses(text: &str, alias: &Alias<'_>, network: &Network<'_, '_>) -> QueryError {

@@ -1,9 +1,10 @@
 //! What SSH rules let through.
 
-use super::explain::resolved;
-use super::flow::{Flow, intersection};
+use super::asked::resolved;
+use crate::engine::flow::Flow;
 use crate::engine::ip_set::IpSet;
 use crate::engine::network::Network;
+use crate::engine::port_set::PortSet;
 use crate::engine::ssh::localpart_domain;
 use crate::policy::{PortRange, Ssh};
 
@@ -22,8 +23,9 @@ pub(super) fn ssh_flows(network: &Network<'_, '_>, user: &str) -> Vec<SshFlow> {
         let mut add = |sources: &IpSet, targets: IpSet| {
             let sources = logging_in(network, rule, sources, user);
             if !sources.is_empty() && !targets.is_empty() {
-                let (protocols, ports) = (vec![6], PortRange { first: 22, last: 22 });
-                let flow = Flow { origin: None, sources, targets, protocols, ports };
+                let ports = PortSet::of(&[6], [PortRange { first: 22, last: 22 }]);
+                let (sources, targets) = (sources.into(), targets.into());
+                let flow = Flow { origin: None, sources, targets, ports };
                 flows.push(SshFlow { index, flow });
             }
         };
@@ -32,7 +34,7 @@ pub(super) fn ssh_flows(network: &Network<'_, '_>, user: &str) -> Vec<SshFlow> {
             for owner in network.inventory.users() {
                 let devices = network.inventory.nodes_of_user(owner.id).iter().copied();
                 let devices = network.inventory.addresses(devices);
-                add(&intersection(&sources, &devices), devices);
+                add(&sources.intersection(&devices), devices);
             }
         }
     }
@@ -64,5 +66,5 @@ fn logging_in(network: &Network<'_, '_>, rule: &Ssh<'_>, sources: &IpSet, user: 
         local == user && names.clone().any(named)
     });
     let nodes = own_name.flat_map(|owner| inventory.nodes_of_user(owner.id)).copied();
-    intersection(sources, &inventory.addresses(nodes))
+    sources.intersection(&inventory.addresses(nodes))
 }

@@ -80,7 +80,7 @@ fn sources(sources: &Sources) -> Cow<'_, IpSet> {
         return Cow::Borrowed(&sources.set);
     }
     let kept = sources.written.iter().copied().filter(|source| !has_host_bits(source));
-    Cow::Owned(Sources::new(kept.collect()).set)
+    Cow::Owned(Sources::new(kept.collect()).set.as_ref().clone())
 }
 
 /// A destination with what opens it, by their places in the rules, or why it cannot be tested.
