@@ -4,6 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use headscale_acl::engine::{Question, Side};
 use headscale_acl::{Tailnet, Version, engine};
 use headscale_testkit::tailnets::Shape;
 
@@ -99,9 +100,63 @@ fn json(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Questions to a network that is loaded: the first one makes what all of them need.
+fn questions(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("questions");
+    for nodes in SIZES {
+        let plain = Shape::new(nodes);
+        let shapes = [("", plain), ("self-", Shape { with_self: true, ..plain })];
+        for (shape_name, shape) in shapes {
+            let case = Case::of(&shape);
+            case.ask(|network| {
+                for (name, from, to) in EXPLAINED {
+                    let question = Question { from, to, ..Question::default() };
+                    let name = format!("{shape_name}explain-{name}");
+                    group.bench_function(BenchmarkId::new(name, nodes), |bench| {
+                        bench.iter(|| network.explain(black_box(&question)));
+                    });
+                }
+                for (name, to) in [("tag", "tag:t1:5432"), ("node", "node8:22")] {
+                    let name = format!("{shape_name}access-to-{name}");
+                    group.bench_function(BenchmarkId::new(name, nodes), |bench| {
+                        bench.iter(|| network.access(black_box(Side::To(to))));
+                    });
+                }
+            });
+        }
+    }
+    group.finish();
+}
+
+/// A user of one node, a group, a tag, a node and a subnet.
+const EXPLAINED: [(&str, &str, &str); 4] = [
+    ("user-tag", "user1@example.com", "tag:t1:5432"),
+    ("group-group", "group:g1", "group:g2:22"),
+    ("tag-subnet", "tag:t2", "10.0.0.0/24:443"),
+    ("node-node", "node20", "node30:22"),
+];
+
+/// What changes between two policies: twelve rules of 300, and all of them.
+fn diff(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("diff");
+    for nodes in SIZES {
+        let case = Case::of(&Shape::new(nodes));
+        let changes = case.policy.replace("5432", "5433");
+        let nothing = r#"{"acls": []}"#.to_owned();
+        for (name, old) in [("some", &changes), ("everything", &nothing)] {
+            group.throughput(Throughput::Elements(nodes as u64));
+            group.bench_with_input(BenchmarkId::new(name, nodes), &case, |bench, case| {
+                let (old, new) = (old.as_bytes(), case.policy.as_bytes());
+                bench.iter(|| engine::diff(old, new, Some(&case.tailnet), Version::V0_29));
+            });
+        }
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10);
-    targets = stages, everything, json
+    targets = stages, everything, questions, diff, json
 }
 criterion_main!(benches);

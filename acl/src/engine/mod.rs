@@ -53,7 +53,8 @@ pub use packet_filters::PacketFilters;
 pub use peers::Peers;
 pub use port_set::PortSet;
 pub use query::{
-    Access, AccessRow, Cause, Explanation, Lack, Miss, QueryError, Question, RuleSection, Side, ask,
+    Access, AccessRow, Cause, Claim, Expect, Explanation, Judgement, Lack, Miss, Problem,
+    QueryError, Question, RuleSection, Side, Touch, ask,
 };
 pub use symbolic::symbolic;
 pub use tests::{TestFailure, TestSection};

@@ -11,9 +11,6 @@ const DEFAULT_PROTOCOLS: [u8; 4] = [6, 17, 1, 58];
 /// All ports.
 const ANY: [(u16, u16); 1] = [(PortRange::ANY.first, PortRange::ANY.last)];
 
-/// TCP, UDP and SCTP.
-const WITH_PORTS: [u8; 3] = [6, 17, 132];
-
 /// ICMP and ICMPv6: clients look at the addresses of a rule only, whatever its ports.
 const PINGS: [u8; 2] = [1, 58];
 
@@ -27,6 +24,9 @@ pub struct PortSet {
 }
 
 impl PortSet {
+    /// TCP, UDP and SCTP: of all other protocols a rule's ports do not count.
+    pub(crate) const WITH_PORTS: [u8; 3] = [6, 17, 132];
+
     /// The ports of a rule; no protocols are the client's default ones.
     ///
     /// Clients match a protocol without ports only by a rule for all ports, ICMP by any
@@ -38,7 +38,7 @@ impl PortSet {
             return Self::default();
         }
         let with_ports = |protocol: &u8| {
-            let ports = if WITH_PORTS.contains(protocol) {
+            let ports = if Self::WITH_PORTS.contains(protocol) {
                 ranges.clone()
             } else if PINGS.contains(protocol) || ranges == ANY {
                 ANY.to_vec()
@@ -54,11 +54,11 @@ impl PortSet {
     /// Empty where no protocol with ports is in.
     pub(crate) fn at(&self, port: u16) -> Self {
         let has_port = |protocol: u8| self.contains(protocol, port);
-        if !WITH_PORTS.into_iter().any(has_port) {
+        if !Self::WITH_PORTS.into_iter().any(has_port) {
             return Self::default();
         }
         let ports = self.ports.iter().filter_map(|(protocol, ranges)| {
-            match (WITH_PORTS.contains(protocol), has_port(*protocol)) {
+            match (Self::WITH_PORTS.contains(protocol), has_port(*protocol)) {
                 (false, _) => Some((*protocol, ranges.clone())),
                 (true, true) => Some((*protocol, vec![(port, port)])),
                 (true, false) => None,
@@ -73,7 +73,9 @@ impl PortSet {
         match (protocol, port) {
             (Some(protocol), Some(port)) => self.contains(protocol, port),
             (Some(protocol), None) => self.ports.contains_key(&protocol),
-            (None, Some(port)) => WITH_PORTS.iter().any(|protocol| self.contains(*protocol, port)),
+            (None, Some(port)) => {
+                Self::WITH_PORTS.iter().any(|protocol| self.contains(*protocol, port))
+            }
             (None, None) => !self.is_empty(),
         }
     }
@@ -82,6 +84,11 @@ impl PortSet {
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         self.difference(&self.difference(other))
+    }
+
+    /// The protocols of which anything may be sent, ascending.
+    pub(crate) fn protocols(&self) -> Vec<u8> {
+        self.ports.keys().copied().collect()
     }
 
     /// A packet that may be sent, by its protocol and port: of the lowest of both.

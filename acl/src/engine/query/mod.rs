@@ -2,15 +2,17 @@
 
 mod access;
 mod asked;
+mod claim;
 mod explain;
 mod nearest;
 mod party;
 mod ssh;
 
 pub use access::{Access, AccessRow, Side};
+pub use claim::{Claim, Expect, Judgement, Touch};
 pub use explain::{Cause, Explanation, Question, RuleSection};
 pub use nearest::{Lack, Miss};
-pub use party::QueryError;
+pub use party::{Problem, QueryError};
 
 use crate::check::{Checked, Options, OwnTests, check_and};
 use crate::context::Context;

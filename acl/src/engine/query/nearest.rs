@@ -136,57 +136,93 @@ pub(super) fn nearest_rules(
     misses
 }
 
+/// One destination of a rule with one of its protocols.
+#[derive(Clone, Copy)]
+struct Way<'r, 'd> {
+    alias: &'r Alias<'d>,
+    protocol: &'r Protocol,
+    ports: &'r [PortRange],
+}
+
 impl<'p, 'd> Denied<'_, 'p, 'd> {
     /// What `rule` lacks, if it is one thing only.
     fn miss(&self, rule: &Candidate<'p, 'd>) -> Option<Miss> {
-        let ways = rule.destinations.iter().flat_map(|(alias, open)| {
-            open.iter().map(|(protocol, ports)| self.lacks(rule, alias, protocol, ports))
-        });
-        let (lacks, detail) = ways
-            .filter_map(|mut lacks| if lacks.len() == 1 { lacks.pop() } else { None })
-            .min_by_key(|(lack, _)| *lack)?;
+        let from_it = self.is_source(rule.sources);
+        let mut least: Option<(Lack, Way<'_, 'd>)> = None;
+        for (alias, open) in &rule.destinations {
+            let to_it = self.is_destination(alias);
+            for (protocol, ports) in open {
+                let way = Way { alias, protocol, ports };
+                let asked = self.traffic;
+                let opened = self.opened(way);
+                let proto = opened.matches(asked.protocol, None);
+                let mut lacks = [
+                    (!from_it).then_some(Lack::Src),
+                    (!to_it).then_some(Lack::Dst),
+                    (!proto).then_some(Lack::Proto),
+                    (proto && !asked.is_in(&opened)).then_some(Lack::Port),
+                    (!self.is_routed).then_some(Lack::Route),
+                ]
+                .into_iter()
+                .flatten();
+                let lack = match (lacks.next(), lacks.next()) {
+                    (Some(lack), None) => lack,
+                    (None, _) if rule.via.is_empty() => Lack::Route,
+                    (None, _) => Lack::Tag,
+                    (Some(_), Some(_)) => continue,
+                };
+                if least.is_none_or(|(least, _)| lack < least) {
+                    least = Some((lack, way));
+                }
+            }
+        }
+        let (lack, way) = least?;
+        let (lacks, detail) = match lack {
+            Lack::Src => self.source_lack(rule.sources)?,
+            Lack::Dst => self.destination_lack(rule, way.alias)?,
+            Lack::Proto => (lack, self.protocol_lack(way.protocol)),
+            Lack::Port => {
+                let open: Vec<String> = way.ports.iter().map(ToString::to_string).collect();
+                let (alias, open) = (way.alias.written(), open.join(","));
+                let port = self.traffic.port.unwrap_or_default();
+                (lack, format!("it opens {open} of {alias}, not {port}"))
+            }
+            _ => (lack, self.way_lack(rule)),
+        };
         let Candidate { section, index, span, .. } = *rule;
         Some(Miss { section, index, span, lacks, detail })
     }
 
-    /// Everything that one destination of `rule` with one of its protocols lacks.
-    fn lacks(
-        &self,
-        rule: &Candidate<'p, 'd>,
-        alias: &Alias<'d>,
-        protocol: &Protocol,
-        ports: &[PortRange],
-    ) -> Vec<(Lack, String)> {
-        let mut lacks = Vec::new();
-        lacks.extend(self.source_lack(rule.sources));
-        lacks.extend(self.destination_lack(rule, alias));
-        let sent = self.network.semantics.sent_protocols(protocol);
-        let opened = PortSet::of(&sent, ports.iter().copied());
-        let asked = self.traffic;
-        if !opened.matches(asked.protocol, None) {
-            let name = match protocol.as_str() {
-                "" => "TCP, UDP and ICMP",
-                name => name,
-            };
-            let mut detail = format!("it is for {name} only");
-            if matches!(asked.protocol, Some(1 | 58)) {
-                detail.push_str(", but Tailscale's clients answer pings wherever a port is open");
-            }
-            lacks.push((Lack::Proto, detail));
-        } else if let Some(port) = asked.port
-            && !asked.is_in(&opened)
-        {
-            let open: Vec<String> = ports.iter().map(ToString::to_string).collect();
-            let (alias, open) = (alias.written(), open.join(","));
-            lacks.push((Lack::Port, format!("it opens {open} of {alias}, not {port}")));
+    fn opened(&self, way: Way<'_, '_>) -> PortSet {
+        let sent = self.network.semantics.sent_protocols(way.protocol);
+        PortSet::of(&sent, way.ports.iter().copied())
+    }
+
+    fn is_source(&self, sources: &[Spanned<Alias<'d>>]) -> bool {
+        let routed = || self.network.flows().routed.contains(self.from);
+        sources.iter().any(|source| {
+            self.network.resolver.resolve(&source.value).set().contains(self.from)
+                || (source.value == Alias::Wildcard && routed())
+        })
+    }
+
+    fn is_destination(&self, alias: &Alias<'d>) -> bool {
+        if alias.is_autogroup("autogroup:self") {
+            return self.own_device_lack().is_none();
         }
-        if !self.is_routed {
-            let to = self.to;
-            lacks.push((Lack::Route, format!("no node has {to} or an approved route to it")));
-        } else if lacks.is_empty() {
-            lacks.extend(self.via_lack(rule));
-        }
-        lacks
+        *alias == Alias::Wildcard || self.network.resolver.resolve(alias).set().contains(self.to)
+    }
+
+    fn protocol_lack(&self, protocol: &Protocol) -> String {
+        let name = match protocol.as_str() {
+            "" => "TCP, UDP and ICMP",
+            name => name,
+        };
+        let pings = match self.traffic.protocol {
+            Some(1 | 58) => ", but Tailscale's clients answer pings wherever a port is open",
+            _ => "",
+        };
+        format!("it is for {name} only{pings}")
     }
 
     fn name(&self, addr: IpAddr) -> String {
@@ -195,9 +231,7 @@ impl<'p, 'd> Denied<'_, 'p, 'd> {
     }
 
     fn source_lack(&self, sources: &[Spanned<Alias<'d>>]) -> Option<(Lack, String)> {
-        let wildcard = sources.iter().any(|source| source.value == Alias::Wildcard);
-        let through_route = wildcard && self.network.flows().routed.contains(self.from);
-        if through_route || resolved(self.network, sources).contains(self.from) {
+        if self.is_source(sources) {
             return None;
         }
         let name = self.name(self.from);
@@ -220,10 +254,6 @@ impl<'p, 'd> Denied<'_, 'p, 'd> {
         if alias.is_autogroup("autogroup:self") {
             return self.own_device_lack();
         }
-        let any = *alias == Alias::Wildcard;
-        if any || self.network.resolver.resolve(alias).set().contains(self.to) {
-            return None;
-        }
         let all = list(rule.destinations.iter().map(|(alias, _)| *alias));
         Some((Lack::Dst, format!("{} is none of its destinations: {all}", self.name(self.to))))
     }
@@ -242,15 +272,18 @@ impl<'p, 'd> Denied<'_, 'p, 'd> {
         })
     }
 
-    /// Why a rule that fits does not let the connection through: nobody leads there for it.
-    fn via_lack(&self, rule: &Candidate<'p, 'd>) -> Option<(Lack, String)> {
+    /// Why a rule that fits but for the way does not let the connection through: nobody has the
+    /// address or leads there for the rule.
+    fn way_lack(&self, rule: &Candidate<'p, 'd>) -> String {
         let to = self.to;
+        if !self.is_routed {
+            return format!("no node has {to} or an approved route to it");
+        }
         if rule.via.is_empty() {
-            return Some((Lack::Route, format!("no approved route leads to {to}")));
+            return format!("no approved route leads to {to}");
         }
         let tags: Vec<&str> = rule.via.iter().map(|tag| &*tag.value).collect();
-        let tags = tags.join(" or ");
-        Some((Lack::Tag, format!("no node with {tags} has an approved route to {to}")))
+        format!("no node with {} has an approved route to {to}", tags.join(" or "))
     }
 }
 

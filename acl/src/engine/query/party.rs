@@ -16,15 +16,33 @@ pub struct QueryError {
     pub message: String,
     /// What to do about it, if anything is known.
     pub hint: Option<String>,
+    /// What kind of thing is wrong.
+    pub problem: Problem,
+}
+
+/// What is wrong with a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// It cannot be read, or makes no sense.
+    Invalid,
+    /// It names what neither the policy nor the tailnet has.
+    Unknown,
+    /// There is nothing that it is about: what it names has no node.
+    Empty,
 }
 
 impl QueryError {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self { message: message.into(), hint: None, problem: Problem::Invalid }
     }
 
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The same where there is nothing that the question is about.
+    pub(super) fn empty(self) -> Self {
+        Self { problem: Problem::Empty, ..self }
     }
 }
 
@@ -51,9 +69,19 @@ impl Party<'_> {
 ///
 /// When what stands behind the last colon is meant as a port and is none.
 pub(super) fn split_port(text: &str) -> Result<(&str, Option<u16>), QueryError> {
+    let (name, ports) = split_ports(text)?;
+    Ok((name, ports.map(port).transpose()?.flatten()))
+}
+
+/// A destination's name and the text of its ports: `tag:web:80,443`.
+///
+/// # Errors
+///
+/// When an address in brackets is followed by what is no port.
+pub(super) fn split_ports(text: &str) -> Result<(&str, Option<&str>), QueryError> {
     if let Some((addr, rest)) = text.strip_prefix('[').and_then(|text| text.split_once(']')) {
         return match rest.strip_prefix(':') {
-            Some(port) => Ok((addr, self::port(port)?)),
+            Some(ports) => Ok((addr, Some(ports))),
             None if rest.is_empty() => Ok((addr, None)),
             None => Err(QueryError::new(format!("{text:?} is no address with a port"))),
         };
@@ -61,14 +89,14 @@ pub(super) fn split_port(text: &str) -> Result<(&str, Option<u16>), QueryError> 
     if Prefix::parse(text).is_ok() {
         return Ok((text, None));
     }
-    let Some((name, port)) = text.rsplit_once(':') else { return Ok((text, None)) };
+    let Some((name, ports)) = text.rsplit_once(':') else { return Ok((text, None)) };
     if matches!(name, "tag" | "group" | "autogroup") {
         return Ok((text, None));
     }
-    let is_port = port == "*" || port.starts_with(|c: char| c.is_ascii_digit());
+    let is_port = ports == "*" || ports.starts_with(|c: char| c.is_ascii_digit());
     // A name with a colon has its own, so that another one asks for a port.
     if is_port || name.contains(':') {
-        return Ok((name, self::port(port)?));
+        return Ok((name, Some(ports)));
     }
     Ok((text, None))
 }
@@ -160,7 +188,7 @@ fn no_addresses(text: &str, alias: &Alias<'_>, network: &Network<'_, '_>) -> Que
         }
         _ => QueryError::new(format!("{text:?} stands for no node")),
     };
-    with_nearest(error, text, network)
+    with_nearest(error.empty(), text, network)
 }
 
 fn unknown(text: &str, network: &Network<'_, '_>) -> QueryError {
@@ -168,7 +196,7 @@ fn unknown(text: &str, network: &Network<'_, '_>) -> QueryError {
         "{text:?} is no name of the policy, no node and no address{}",
         if network.is_symbolic { " (the nodes are made up from the policy)" } else { "" }
     ));
-    with_nearest(error, text, network)
+    with_nearest(QueryError { problem: Problem::Unknown, ..error }, text, network)
 }
 
 fn with_nearest(error: QueryError, text: &str, network: &Network<'_, '_>) -> QueryError {
