@@ -50,75 +50,138 @@ impl<I: Clone> Cell<I> {
 /// What is in `new` and not in `old`, in as few cells as grouping finds.
 ///
 /// Addresses that stand in the same boxes are one class. A box that is in both lists brings
-/// nothing, so this costs the bounds of all sets, and for each pair of classes in a box that is new
-/// the boxes that both are in.
+/// nothing, so this costs the bounds of all sets, and for each pair of classes that are in a new box
+/// a few steps for each 64 boxes.
 pub(crate) fn gained<I: Items>(old: &[Cell<I>], new: &[Cell<I>]) -> Vec<Cell<I>> {
     let known: HashSet<&Cell<I>> = old.iter().collect();
     let fresh: Vec<&Cell<I>> = new.iter().filter(|cell| !known.contains(cell)).collect();
     if fresh.is_empty() {
         return Vec::new();
     }
-    let all: Vec<&Cell<I>> = old.iter().chain(fresh).collect();
+    let mut gains = Gains::of(old, &fresh);
+    let (all, old) = (gains.boxes.clone(), gains.old);
     let sources = classes(&all.iter().map(|cell| &cell.sources).collect::<Vec<_>>());
     let destinations = classes(&all.iter().map(|cell| &cell.destinations).collect::<Vec<_>>());
     // Classes of destinations by box, so that only pairs that share a box are looked at.
-    let mut by_box: Vec<Vec<usize>> = vec![Vec::new(); all.len()];
-    for (at, class) in destinations.iter().enumerate() {
+    let mut by_box: Vec<Vec<u32>> = vec![Vec::new(); all.len()];
+    for (at, class) in (0_u32..).zip(&destinations) {
         for boxed in &class.boxes {
             if let Some(classes) = by_box.get_mut(*boxed) {
                 classes.push(at);
             }
         }
     }
+    let bits: Vec<Vec<u64>> = destinations.iter().map(|class| gains.bits(&class.boxes)).collect();
     // For each source class, what it gains of which destination classes.
-    let mut gains: HashMap<(I, Vec<usize>), IpSetBuilder> = HashMap::default();
-    for source in &sources {
-        let (before, fresh) =
-            source.boxes.split_at(source.boxes.partition_point(|boxed| *boxed < old.len()));
-        let mut allowed: HashMap<usize, I> = HashMap::default();
-        for boxed in fresh {
-            let Some(cell) = all.get(*boxed) else { continue };
-            for destination in by_box.get(*boxed).into_iter().flatten() {
-                allowed.entry(*destination).or_default().union(&cell.items);
-            }
-        }
-        let allowed = allowed.into_iter().filter_map(|(at, mut items)| {
-            let boxes = &destinations.get(at)?.boxes;
-            let shared = before.iter().filter(|boxed| boxes.binary_search(boxed).is_ok());
-            for cell in shared.filter_map(|boxed| all.get(*boxed)) {
-                items = items.difference(&cell.items);
-            }
-            Some((at, items))
-        });
-        let mut gained: HashMap<I, Vec<usize>> = HashMap::default();
-        for (destination, items) in allowed {
-            if !items.is_empty() {
-                gained.entry(items).or_default().push(destination);
+    let mut grouped: HashMap<(u32, Vec<u32>), IpSetBuilder> = HashMap::default();
+    let mut seen = vec![usize::MAX; destinations.len()];
+    for (number, source) in sources.iter().enumerate() {
+        let own = gains.bits(&source.boxes);
+        let mut gained: HashMap<u32, Vec<u32>> = HashMap::default();
+        for boxed in source.boxes.iter().filter(|boxed| **boxed >= old) {
+            for at in by_box.get(*boxed).into_iter().flatten() {
+                let Some(seen) = seen.get_mut(*at as usize) else { continue };
+                let Some(bits) = bits.get(*at as usize) else { continue };
+                if std::mem::replace(seen, number) != number
+                    && let Some(items) = gains.of_pair(&own, bits)
+                {
+                    gained.entry(items).or_default().push(*at);
+                }
             }
         }
         for (items, mut destinations) in gained {
             destinations.sort_unstable();
-            gains.entry((items, destinations)).or_default().add_set(&source.addresses);
+            grouped.entry((items, destinations)).or_default().add_set(&source.addresses);
         }
     }
-    let mut cells: Vec<Cell<I>> = gains
-        .into_iter()
-        .map(|((items, reached), sources)| {
-            let mut builder = IpSetBuilder::default();
-            for class in reached.iter().filter_map(|at| destinations.get(*at)) {
-                builder.add_set(&class.addresses);
-            }
-            Cell { sources: sources.build(), destinations: builder.build(), items }
-        })
-        .collect();
+    let cells = grouped.into_iter().filter_map(|((items, reached), sources)| {
+        let mut builder = IpSetBuilder::default();
+        for class in reached.iter().filter_map(|at| destinations.get(*at as usize)) {
+            builder.add_set(&class.addresses);
+        }
+        let items = gains.items.get(items as usize)?.clone();
+        Some(Cell { sources: sources.build(), destinations: builder.build(), items })
+    });
+    let mut cells: Vec<Cell<I>> = cells.collect();
     cells.sort_by(|a, b| {
-        let key = |cell: &Cell<I>| {
-            let first = |set: &IpSet| set.ranges().next().map(|range| range.first);
-            (first(&cell.sources), first(&cell.destinations))
-        };
+        let key = |cell: &Cell<I>| (cell.sources.first(), cell.destinations.first());
         key(a).cmp(&key(b)).then_with(|| a.items.cmp(&b.items))
     });
     merged(cells)
+}
+
+/// What pairs of classes gain, each combination of boxes once.
+struct Gains<'c, I> {
+    /// The old boxes that can take anything away, then the new ones.
+    boxes: Vec<&'c Cell<I>>,
+    /// How many of them are old.
+    old: usize,
+    /// What is gained, each once.
+    items: Vec<I>,
+    numbers: HashMap<I, u32>,
+    /// By the boxes that both classes of a pair are in, as bits, the number of what is gained.
+    known: HashMap<Vec<u64>, Option<u32>>,
+    /// Room for a key.
+    both: Vec<u64>,
+}
+
+impl<'c, I: Items> Gains<'c, I> {
+    fn of(old: &'c [Cell<I>], fresh: &[&'c Cell<I>]) -> Self {
+        let mut items: HashSet<&I> = HashSet::default();
+        items.extend(fresh.iter().map(|cell| &cell.items));
+        let overlaps =
+            |cell: &&Cell<I>| items.iter().any(|items| items.difference(&cell.items) != **items);
+        let mut boxes: Vec<&Cell<I>> = old.iter().filter(overlaps).collect();
+        let old = boxes.len();
+        boxes.extend(fresh);
+        Self {
+            boxes,
+            old,
+            items: Vec::new(),
+            numbers: HashMap::default(),
+            known: HashMap::default(),
+            both: Vec::new(),
+        }
+    }
+
+    fn bits(&self, boxes: &[usize]) -> Vec<u64> {
+        let mut bits = vec![0; self.boxes.len().div_ceil(64)];
+        for at in boxes {
+            if let Some(word) = bits.get_mut(at / 64) {
+                *word |= 1 << (at % 64);
+            }
+        }
+        bits
+    }
+
+    /// The number of what is gained where both classes are in the boxes of these bits.
+    fn of_pair(&mut self, source: &[u64], destination: &[u64]) -> Option<u32> {
+        self.both.clear();
+        self.both.extend(source.iter().zip(destination).map(|(a, b)| a & b));
+        if let Some(known) = self.known.get(&self.both) {
+            return *known;
+        }
+        let mut gained = I::default();
+        let holds = |at: &usize| self.both.get(at / 64).is_some_and(|w| w & (1 << (at % 64)) != 0);
+        let within =
+            (0..self.boxes.len()).filter(holds).filter_map(|at| Some((at, self.boxes.get(at)?)));
+        let (before, fresh): (Vec<_>, Vec<_>) = within.partition(|(at, _)| *at < self.old);
+        fresh.iter().for_each(|(_, cell)| gained.union(&cell.items));
+        for (_, cell) in before {
+            gained = gained.difference(&cell.items);
+        }
+        let number = (!gained.is_empty()).then(|| match self.numbers.get(&gained) {
+            Some(number) => *number,
+            None => {
+                let number = self.items.len() as u32;
+                self.items.push(gained.clone());
+                self.numbers.insert(gained, number);
+                number
+            }
+        });
+        self.known.insert(self.both.clone(), number);
+        number
+    }
 }
 
 /// Cells with the same sources and destinations as one.

@@ -1,6 +1,5 @@
 //! Addresses in as few parts as some sets can be told apart by.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use foldhash::HashMap;
@@ -38,25 +37,30 @@ pub(crate) fn classes(sets: &[&IpSet]) -> Vec<Class> {
     }
     bounds.sort_unstable();
 
-    let mut inside: BTreeSet<usize> = BTreeSet::new();
-    let mut classes: HashMap<Vec<usize>, IpSetBuilder> = HashMap::default();
+    // Which of the distinct sets hold the place, as bits.
+    let mut inside = vec![0_u64; members.len().div_ceil(64)];
+    let mut classes: HashMap<Vec<u64>, IpSetBuilder> = HashMap::default();
     let mut bounds = bounds.into_iter().peekable();
     while let Some((bound, enters, index)) = bounds.next() {
-        if enters {
-            inside.insert(index);
-        } else {
-            inside.remove(&index);
+        if let Some(word) = inside.get_mut(index / 64) {
+            let bit = 1 << (index % 64);
+            *word = if enters { *word | bit } else { *word & !bit };
         }
         let next = bounds.peek().map(|(next, ..)| *next);
-        if next != Some(bound) && !inside.is_empty() {
-            let addresses = classes.entry(inside.iter().copied().collect()).or_default();
-            addresses.add_range(bound.until(next));
+        if next == Some(bound) || inside.iter().all(|word| *word == 0) {
+            continue;
+        }
+        match classes.get_mut(&inside) {
+            Some(addresses) => addresses.add_range(bound.until(next)),
+            None => classes.entry(inside.clone()).or_default().add_range(bound.until(next)),
         }
     }
     let mut classes: Vec<Class> = classes
         .into_iter()
         .map(|(inside, addresses)| {
-            let members = inside.iter().filter_map(|at| members.get(*at));
+            let is_inside =
+                |at: &usize| inside.get(at / 64).is_some_and(|w| w & (1 << (at % 64)) != 0);
+            let members = (0..members.len()).filter(is_inside).filter_map(|at| members.get(at));
             let mut boxes: Vec<usize> = members.flatten().copied().collect();
             boxes.sort_unstable();
             Class { boxes, addresses: addresses.build() }

@@ -7,7 +7,7 @@ use foldhash::HashMap;
 
 use super::compile::Origin;
 use super::inventory::{Inventory, Node};
-use super::ip_set::{IpSet, IpSetBuilder};
+use super::ip_set::{IpRange, IpSet, IpSetBuilder};
 use super::network::Network;
 use super::node_set::NodeSet;
 use super::port_set::PortSet;
@@ -236,15 +236,37 @@ pub(crate) fn pair(
     targets: &IpSet,
     inventory: &Inventory<'_>,
 ) -> Option<(IpAddr, IpAddr)> {
-    let families = sources.families().into_iter().zip(targets.families());
-    families.into_iter().find_map(|(from, to)| {
-        let first = from.first()?;
+    pair_of(|| sources.ranges(), || targets.ranges(), inventory)
+}
+
+/// The same for what both first sets and what both second ones hold.
+pub(crate) fn common_pair(
+    sources: (&IpSet, &IpSet),
+    targets: (&IpSet, &IpSet),
+    inventory: &Inventory<'_>,
+) -> Option<(IpAddr, IpAddr)> {
+    let (from, to) = (|| sources.0.common(sources.1), || targets.0.common(targets.1));
+    pair_of(from, to, inventory)
+}
+
+fn pair_of<S: Iterator<Item = IpRange>, T: Iterator<Item = IpRange>>(
+    sources: impl Fn() -> S,
+    targets: impl Fn() -> T,
+    inventory: &Inventory<'_>,
+) -> Option<(IpAddr, IpAddr)> {
+    [true, false].into_iter().find_map(|v4| {
+        let of_family = |range: &IpRange| range.first.is_ipv4() == v4;
+        let from = || sources().filter(of_family);
+        let to = || targets().filter(of_family);
+        let first = from().next()?.first;
         let own = own_addresses(first, inventory);
-        if let Some(other) = to.difference(&own).first() {
+        // Few addresses are a node's own, so few ranges are looked at.
+        let other = |range: IpRange| IpSet::of_range(range).difference(&own).first();
+        if let Some(other) = to().find_map(other) {
             return Some((first, other));
         }
         // All targets are the first source's own, so any other source will do.
-        Some((from.difference(&own).first()?, to.first()?))
+        Some((from().find_map(other)?, to().next()?.first))
     })
 }
 

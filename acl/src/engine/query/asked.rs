@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::explain::{Cause, RuleSection};
 use super::party::{Party, QueryError};
 use crate::engine::compile;
-use crate::engine::flow::{Flow, gap, owner, pair};
+use crate::engine::flow::{Flow, common_pair, gap, owner, pair};
 use crate::engine::ip_set::IpSet;
 use crate::engine::network::Network;
 use crate::policy::{Alias, Spanned};
@@ -83,9 +83,9 @@ impl<'a, 'n, 'd> Asked<'a, 'n, 'd> {
 
     /// A connection that is asked for and that `flow` lets through.
     pub(super) fn overlap(&self, flow: &Flow) -> Option<Pair> {
+        let inventory = self.network.inventory;
         self.products.iter().find_map(|(from, to)| {
-            let from = from.intersection(&flow.sources);
-            pair(&from, &to.intersection(&flow.targets), self.network.inventory)
+            common_pair((from, &flow.sources), (to, &flow.targets), inventory)
         })
     }
 

@@ -45,7 +45,7 @@ impl AnswerFormat {
 
 /// Why a question has no answer, in the words of a command.
 pub(super) fn answer_error(error: QueryError) -> CommandError {
-    let QueryError { message, hint } = error;
+    let QueryError { message, hint, .. } = error;
     CommandError { hints: hint.into_iter().collect(), ..CommandError::usage(message) }
 }
 
