@@ -292,26 +292,22 @@ pub(crate) fn gap(
     flows: &[&Flow],
     inventory: &Inventory<'_>,
 ) -> Option<(IpAddr, IpAddr)> {
-    let mut parts = vec![(sources.clone(), Vec::new())];
-    for flow in flows {
-        let mut finer = Vec::with_capacity(parts.len());
-        for (part, mut within) in parts {
-            let inside = part.intersection(&flow.sources);
-            if inside.is_empty() {
-                finer.push((part, within));
-                continue;
-            }
-            let outside = part.difference(&inside);
-            if !outside.is_empty() {
-                finer.push((outside, within.clone()));
-            }
-            within.push(*flow);
-            finer.push((inside, within));
+    let mut left = sources.clone();
+    while let Some(first) = left.first() {
+        let within: Vec<&&Flow> =
+            flows.iter().filter(|flow| flow.sources.contains(first)).collect();
+        let closed =
+            within.iter().fold(targets.clone(), |left, flow| left.difference(&flow.targets));
+        let alone = IpSet::of(single(first));
+        if let Some(pair) = pair(&alone, &closed, inventory) {
+            return Some(pair);
         }
-        parts = finer;
+        // Whoever else these let through reaches all targets too.
+        let done = match closed.is_empty() {
+            true => within.iter().fold(left.clone(), |left, flow| left.intersection(&flow.sources)),
+            false => alone,
+        };
+        left = left.difference(&done);
     }
-    parts.iter().find_map(|(part, within)| {
-        let left = within.iter().fold(targets.clone(), |left, flow| left.difference(&flow.targets));
-        pair(part, &left, inventory)
-    })
+    None
 }
