@@ -132,11 +132,16 @@ pub struct Counts {
 
 impl Counts {
     /// Counts one finding of `severity`.
-    pub fn add(&mut self, severity: Severity) {
+    pub const fn add(&mut self, severity: Severity) {
+        self.add_many(severity, 1);
+    }
+
+    /// Counts `more` findings of `severity`.
+    pub const fn add_many(&mut self, severity: Severity, more: u64) {
         match severity {
-            Severity::Error => self.errors += 1,
-            Severity::Warning => self.warnings += 1,
-            Severity::Info => self.infos += 1,
+            Severity::Error => self.errors += more,
+            Severity::Warning => self.warnings += more,
+            Severity::Info => self.infos += more,
         }
     }
 
@@ -221,11 +226,7 @@ impl Findings {
 
     /// Counts `more` findings of `severity` that nobody made.
     pub const fn add_uncounted(&mut self, severity: Severity, more: u64) {
-        match severity {
-            Severity::Error => self.uncounted.errors += more,
-            Severity::Warning => self.uncounted.warnings += more,
-            Severity::Info => self.uncounted.infos += more,
-        }
+        self.uncounted.add_many(severity, more);
     }
 
     /// Takes what several versions have to say, newest first: what more than one of them says of

@@ -3,12 +3,14 @@
 //! The crate is pure: no I/O, no clock, no threads, no randomness. Text goes in, findings come out.
 //!
 //! - [`check()`] is the whole check of one text;
+//! - [`defects()`] examines a snapshot of users and nodes;
 //! - [`hujson`] reads, prints and edits the text, losslessly;
 //! - [`rules`] lists every rule with its text and an example.
 
 mod check;
 mod context;
 mod decode;
+mod defects;
 pub mod engine;
 pub mod finding;
 pub mod hujson;
@@ -24,6 +26,7 @@ mod validate;
 mod wording;
 
 pub use check::{Checked, Date, Options, check, check_syntax, compile};
+pub use defects::{Defect, Defects, defects};
 pub use finding::{Counts, Finding, Findings, Fix, Severity, Source};
 pub use semantics::Version;
 pub use span::{LineIndex, Position, Span};

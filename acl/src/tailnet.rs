@@ -9,6 +9,10 @@ use thiserror::Error;
 /// The user that the REST API shows for tagged nodes: they have none.
 const TAGGED_DEVICES: u64 = 2_147_455_555;
 
+/// Members that nodes have and users do not: what a bare list is told by.
+const NODE_MEMBERS: [&str; 6] =
+    ["ipAddresses", "ip_addresses", "givenName", "given_name", "user", "tags"];
+
 /// Users and nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tailnet {
@@ -18,6 +22,9 @@ pub struct Tailnet {
     pub nodes: Vec<Node>,
     /// Indexes into `users` by name, e-mail and provider id.
     by_token: HashMap<String, Vec<usize>>,
+    /// Where the users are those that the nodes name: the nodes, by index, that say something else
+    /// of their user than an earlier one. `None` where the users were listed.
+    pub(crate) contradicting: Option<Vec<usize>>,
 }
 
 /// A user.
@@ -95,18 +102,21 @@ impl Tailnet {
                 }
             }
         }
-        Self { users, nodes, by_token }
+        Self { users, nodes, by_token, contradicting: None }
     }
 
     /// Reads a snapshot: `{"users": […], "nodes": […]}` in the field names of Headscale's REST API,
     /// one of its answers, or a bare list of users or nodes as the command line prints it
-    /// (camelCase or snake_case, ids as strings or numbers). Unknown members are ignored.
+    /// (camelCase or snake_case, ids as strings or numbers). Unknown members are ignored. Where no
+    /// users are listed they are those that the nodes name, each id once.
+    ///
+    /// What can be read and still is wrong is told by [`defects()`](crate::defects()).
     ///
     /// # Errors
     ///
     /// The first place that cannot be read.
     pub fn from_value(value: &Value) -> Result<Self, TailnetError> {
-        let (users, nodes) = match value {
+        let (users, nodes, listed) = match value {
             Value::Object(object) => {
                 if let Some(value) = ["user", "node"].iter().find_map(|key| object.get(*key)) {
                     return Self::from_value(&Value::Array(vec![value.clone()]));
@@ -118,25 +128,33 @@ impl Tailnet {
                         value,
                     ));
                 }
-                (list(object, "users")?, list(object, "nodes")?)
+                let listed = object.get("users").is_some_and(|users| !users.is_null());
+                (list(object, "users")?, list(object, "nodes")?, listed)
             }
             Value::Array(items) => {
-                let is_node = |item: &Value| {
-                    item.get("ipAddresses").is_some() || item.get("ip_addresses").is_some()
-                };
-                if items.iter().any(is_node) { (&[][..], &**items) } else { (&**items, &[][..]) }
+                let is_node =
+                    |item: &Value| NODE_MEMBERS.iter().any(|name| item.get(name).is_some());
+                if items.iter().any(is_node) {
+                    (&[][..], &**items, false)
+                } else {
+                    (&**items, &[][..], true)
+                }
             }
-            Value::Null => (&[][..], &[][..]),
+            Value::Null => (&[][..], &[][..], true),
             other => {
                 return Err(TailnetError::new("/", "an object with `users` and `nodes`", other));
             }
         };
         let user = |(at, value)| User::from_value(&format!("/users/{at}"), value);
         let node = |(at, value)| Node::from_value(&format!("/nodes/{at}"), value);
-        Ok(Self::new(
-            users.iter().enumerate().map(user).collect::<Result<_, _>>()?,
-            nodes.iter().enumerate().map(node).collect::<Result<_, _>>()?,
-        ))
+        let (users, contradicting) = if listed || nodes.is_empty() {
+            (users.iter().enumerate().map(user).collect::<Result<_, _>>()?, None)
+        } else {
+            let (users, contradicting) = users_of(nodes)?;
+            (users, Some(contradicting))
+        };
+        let nodes = nodes.iter().enumerate().map(node).collect::<Result<_, _>>()?;
+        Ok(Self { contradicting, ..Self::new(users, nodes) })
     }
 
     /// The users that `token` names: by provider id first, which decides alone, else by e-mail or
@@ -156,7 +174,52 @@ impl Tailnet {
     }
 }
 
+/// The users that nodes name, each id once, in the order of the nodes; and the nodes, by index, that
+/// say something else of their user than an earlier one.
+fn users_of(nodes: &[Value]) -> Result<(Vec<User>, Vec<usize>), TailnetError> {
+    let mut users: Vec<User> = Vec::new();
+    let mut by_id: HashMap<u64, usize> = HashMap::default();
+    let mut contradicting = Vec::new();
+    for (index, node) in nodes.iter().enumerate() {
+        let Some(user) = node.get("user").filter(|user| !user.is_null()) else { continue };
+        let user = User::from_value(&format!("/nodes/{index}/user"), user)?;
+        if user.id == 0 || user.id == TAGGED_DEVICES {
+            continue;
+        }
+        match by_id.get(&user.id).and_then(|known| users.get_mut(*known)) {
+            Some(known) => {
+                if !known.learn(user) {
+                    contradicting.push(index);
+                }
+            }
+            None => {
+                by_id.insert(user.id, users.len());
+                users.push(user);
+            }
+        }
+    }
+    Ok((users, contradicting))
+}
+
 impl User {
+    /// Takes over what `other` says beyond this one. Returns whether they agree on the rest.
+    fn learn(&mut self, other: Self) -> bool {
+        let mut agree = true;
+        for (known, said) in [
+            (&mut self.name, other.name),
+            (&mut self.display_name, other.display_name),
+            (&mut self.email, other.email),
+            (&mut self.provider_id, other.provider_id),
+        ] {
+            if known.is_empty() {
+                *known = said;
+            } else {
+                agree &= said.is_empty() || *known == said;
+            }
+        }
+        agree
+    }
+
     fn from_value(path: &str, value: &Value) -> Result<Self, TailnetError> {
         let object = object(path, value)?;
         Ok(Self {

@@ -63,13 +63,19 @@ fn users_and_nodes_are_read_from_every_shape() {
                 "{users}"
             );
         }
-        for nodes in [json!({"nodes": [node]}), json!([node]), json!({"node": node})] {
-            assert_eq!(
-                (read(&nodes).users, read(&nodes).nodes),
-                (vec![], vec![laptop()]),
-                "{nodes}"
-            );
+        // Without users they are those that the nodes name.
+        let named = User { id: 1, name: "alice".to_owned(), ..User::default() };
+        for nodes in [
+            json!({"nodes": [node]}),
+            json!({"users": null, "nodes": [node]}),
+            json!([node]),
+            json!({"node": node}),
+        ] {
+            assert_eq!(read(&nodes).users, std::slice::from_ref(&named), "{nodes}");
+            assert_eq!(read(&nodes).nodes, [laptop()], "{nodes}");
         }
+        let no_users = read(&json!({"users": [], "nodes": [node]}));
+        assert_eq!((no_users.users, no_users.nodes), (vec![], vec![laptop()]));
     }
     assert_eq!(read(&Value::Null), Tailnet::default());
 }
@@ -79,6 +85,31 @@ fn the_user_of_tagged_devices_is_none() {
     for id in [json!("2147455555"), json!(2_147_455_555_u64)] {
         let node = json!([{"id": "1", "ipAddresses": [], "user": {"id": id}, "tags": ["tag:web"]}]);
         assert_eq!(read(&node).nodes.first().unwrap().user, None);
+    }
+}
+
+#[test]
+fn users_that_only_nodes_name_are_taken_once_with_all_that_is_said_of_them() {
+    let tailnet = read(&json!([
+        {"id": 1, "user": {"id": 2, "name": "bob"}, "ip_addresses": ["100.64.0.1"]},
+        {"id": 2, "user": {"id": 1, "name": "alice"}},
+        {"id": 3, "user": {"id": 1, "display_name": "Alice", "email": "alice@example.com"}},
+        {"id": 4, "user": {"id": "1", "providerId": "https://idp.example/1"}},
+        {"id": 5, "user": {"id": "2147455555", "name": "tagged-devices"}, "tags": ["tag:web"]},
+        {"id": 6, "user": {"name": "carol"}},
+        {"id": 7, "user": null},
+    ]));
+    let bob = User { id: 2, name: "bob".to_owned(), ..User::default() };
+    assert_eq!(tailnet.users, [bob, alice()]);
+    assert_eq!(tailnet.find_user("alice@example.com"), UserMatch::One(&alice()));
+    assert_eq!(tailnet.find_user("tagged-devices@"), UserMatch::None);
+}
+
+#[test]
+fn a_list_is_of_nodes_if_one_looks_like_a_node() {
+    for node in [json!({"user": {"id": 1}}), json!({"givenName": "a"}), json!({"tags": []})] {
+        let list = read(&json!([{"id": 1, "name": "a"}, node]));
+        assert_eq!(list.nodes.len(), 2, "{node}");
     }
 }
 
@@ -94,6 +125,7 @@ fn what_cannot_be_read_is_named_with_its_place() {
             json!({"nodes": [{"ipAddresses": ["100.64.0.1", "x"]}]}),
             r#"/nodes/0/ipAddresses/1: expected an IP address, found "x""#,
         ),
+        (json!([{"user": {"name": []}}]), "/nodes/0/user/name: expected a string, found an array"),
     ] {
         assert_eq!(Tailnet::from_value(&value).unwrap_err().to_string(), error);
     }

@@ -59,7 +59,8 @@ fn write_group(page: &mut String, group: &[&Rule]) -> fmt::Result {
         Source::Lint => (
             "Lints",
             "Headscale accepts these, and people regret them. They run only where a policy has \
-             no errors, and configuration can change their severity.",
+             no errors, and configuration can change their severity. Those whose id starts with \
+             `tailnet-` are about the users and nodes of `--tailnet`, whatever the policy says.",
         ),
     };
     write!(page, "\n## {title}\n\n{text}\n\n| rule | severity | finds |\n| --- | --- | --- |\n")?;

@@ -31,11 +31,18 @@ pub(crate) struct Node {
 
 impl Node {
     fn of(node: &tailnet::Node) -> Self {
+        // What is no prefix is told by `defects()`.
         let routes = |texts: &[String]| -> Vec<Prefix> {
             texts.iter().filter_map(|text| Prefix::parse(text).ok()).collect()
         };
         let (announced, approved) = (routes(&node.available_routes), routes(&node.approved_routes));
-        let served = announced.iter().filter(|route| approved.contains(route)).copied();
+        let in_order = {
+            let mut approved = approved.clone();
+            approved.sort_unstable();
+            approved
+        };
+        let is_approved = |route: &&Prefix| in_order.binary_search(route).is_ok();
+        let served = announced.iter().filter(is_approved).copied();
         let (exit_routes, subnet_routes) = served.partition(|route| is_exit_route(*route));
         let mut addrs = node.addresses.clone();
         addrs.sort_by_key(IpAddr::is_ipv6);

@@ -6,9 +6,11 @@
 
 mod headscale;
 mod lint;
+mod tailnet;
 
 pub use headscale::*;
 pub use lint::*;
+pub use tailnet::*;
 
 use crate::finding::{Severity, Source};
 
@@ -34,9 +36,10 @@ pub struct Rule {
     pub versions: &'static str,
 }
 
-/// All rules, Headscale's first, each group in the order in which its checks run.
+/// All rules, Headscale's first and those about snapshots last, each group in the order in which its
+/// checks run.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    headscale::ALL.iter().chain(lint::ALL).copied()
+    headscale::ALL.iter().chain(lint::ALL).chain(tailnet::ALL).copied()
 }
 
 /// The rule with this id.

@@ -137,7 +137,7 @@ fn a_page_has_a_table_for_each_source_and_a_section_for_each_rule() {
 
     ## Lints
 
-    Headscale accepts these, and people regret them. They run only where a policy has no errors, and configuration can change their severity.
+    Headscale accepts these, and people regret them. They run only where a policy has no errors, and configuration can change their severity. Those whose id starts with `tailnet-` are about the users and nodes of `--tailnet`, whatever the policy says.
 
     | rule | severity | finds |
     | --- | --- | --- |
