@@ -43,7 +43,7 @@ impl From<InputError> for CommandError {
                 io::ErrorKind::PermissionDenied => "run as a user who may read it",
                 _ => return Self::usage(error.to_string()),
             },
-            InputError::TooLarge { .. } => "no policy is as large; is it another file?",
+            InputError::TooLarge { .. } => "no policy or snapshot is as large; is it another file?",
             InputError::NoPolicyIn(_) => {
                 "a directory means the *.hujson files directly in it, and the *.json files that \
                  have a section of a policy, such as \"acls\""

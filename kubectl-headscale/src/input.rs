@@ -40,11 +40,13 @@ pub(crate) enum InputError {
         /// What the operating system says.
         source: io::Error,
     },
-    /// It is larger than any policy.
-    #[error("cannot read {name}: it is larger than {} MiB", MAX_POLICY_BYTES >> 20)]
+    /// It is larger than what is read.
+    #[error("cannot read {name}: it is larger than {} MiB", .most >> 20)]
     TooLarge {
         /// The place, as shown.
         name: String,
+        /// How many bytes are read at most.
+        most: u64,
     },
     /// A directory without policies.
     #[error("no policy in {0}")]
@@ -95,33 +97,42 @@ pub(crate) fn read(
 ///
 /// # Errors
 ///
+/// As [`read_file_up_to`].
+pub(crate) fn read_file(path: &Path, name: &str) -> Result<Vec<u8>, InputError> {
+    read_file_up_to(MAX_POLICY_BYTES, path, name)
+}
+
+/// Reads what is there, if that is `most` bytes or less.
+///
+/// # Errors
+///
 /// [`InputError::TooLarge`] without reading, where the size is known; and what the operating
 /// system says.
-pub(crate) fn read_file(path: &Path, name: &str) -> Result<Vec<u8>, InputError> {
+pub(crate) fn read_file_up_to(most: u64, path: &Path, name: &str) -> Result<Vec<u8>, InputError> {
     let read = || -> io::Result<Option<Vec<u8>>> {
         let file = File::open(path)?;
         let metadata = file.metadata()?;
         if metadata.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        if metadata.is_file() && metadata.len() > MAX_POLICY_BYTES {
+        if metadata.is_file() && metadata.len() > most {
             return Ok(None);
         }
-        read_bounded(file, metadata.len() as usize)
+        read_bounded(file, metadata.len() as usize, most)
     };
-    named(read(), name)
+    named(read(), name, most)
 }
 
-fn read_bounded(from: impl Read, expected: usize) -> io::Result<Option<Vec<u8>>> {
+fn read_bounded(from: impl Read, expected: usize, most: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::with_capacity(expected + 1);
-    from.take(MAX_POLICY_BYTES + 1).read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= MAX_POLICY_BYTES).then_some(bytes))
+    from.take(most + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= most).then_some(bytes))
 }
 
-fn named(read: io::Result<Option<Vec<u8>>>, name: &str) -> Result<Vec<u8>, InputError> {
+fn named(read: io::Result<Option<Vec<u8>>>, name: &str, most: u64) -> Result<Vec<u8>, InputError> {
     match read {
         Ok(Some(bytes)) => Ok(bytes),
-        Ok(None) => Err(InputError::TooLarge { name: name.to_owned() }),
+        Ok(None) => Err(InputError::TooLarge { name: name.to_owned(), most }),
         Err(source) => Err(InputError::Read { name: name.to_owned(), source }),
     }
 }
@@ -210,7 +221,7 @@ impl PolicyReader<'_> {
     }
 
     fn stdin(&mut self, name: &str, stdin: &mut dyn Read) -> Result<(), InputError> {
-        let text = named(read_bounded(stdin, 0), name)?;
+        let text = named(read_bounded(stdin, 0, MAX_POLICY_BYTES), name, MAX_POLICY_BYTES)?;
         self.policies.push(Policy { name: name.to_owned(), path: None, text });
         Ok(())
     }

@@ -15,6 +15,7 @@ mod exit;
 mod fix;
 mod git;
 mod input;
+mod locate;
 mod output;
 mod place;
 mod replace;

@@ -128,6 +128,25 @@ impl Levels {
         self.0.insert(rule.id, rule.level);
     }
 
+    /// Severity of the findings of `rule` as set; `None` where it is off. What Headscale says stays.
+    fn severity(&self, rule: &str, source: Source, severity: Severity) -> Option<Severity> {
+        match self.0.get(rule) {
+            Some(level) if source != Source::Headscale => level.severity(),
+            _ => Some(severity),
+        }
+    }
+
+    /// How many findings of each severity those are that were only counted, by rule.
+    pub(crate) fn counts(&self, uncounted: &[(&'static rules::Rule, u64)]) -> Counts {
+        let mut counts = Counts::default();
+        for (rule, count) in uncounted {
+            if let Some(severity) = self.severity(rule.id, rule.source, rule.severity) {
+                counts.add_many(severity, *count);
+            }
+        }
+        counts
+    }
+
     /// `findings` with their severities as set, without those of rules that are off. What
     /// Headscale says stays.
     pub(crate) fn apply(&self, findings: Vec<Finding>) -> Vec<Finding> {
@@ -135,11 +154,7 @@ impl Levels {
             return findings;
         }
         let level = |mut finding: Finding| {
-            if finding.source != Source::Headscale
-                && let Some(level) = self.0.get(&*finding.rule)
-            {
-                finding.severity = level.severity()?;
-            }
+            finding.severity = self.severity(&finding.rule, finding.source, finding.severity)?;
             Some(finding)
         };
         findings.into_iter().filter_map(level).collect()

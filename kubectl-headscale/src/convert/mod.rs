@@ -2,7 +2,7 @@
 
 mod literal;
 mod scan;
-mod value;
+pub(crate) mod value;
 
 use std::fmt::Write as _;
 

@@ -11,7 +11,7 @@ const MAX_DEPTH: usize = 100;
 
 /// A value without repeated names and without numbers that JSON does not have.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Exact(pub(super) Value);
+pub(crate) struct Exact(pub(crate) Value);
 
 impl<'de> Deserialize<'de> for Exact {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

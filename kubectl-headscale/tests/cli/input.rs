@@ -117,7 +117,7 @@ fn a_file_larger_than_any_policy_is_refused_unread() {
     exit: 2
     --- stderr
     error: cannot read large.hujson: it is larger than 64 MiB
-    hint: no policy is as large; is it another file?
+    hint: no policy or snapshot is as large; is it another file?
     ");
 }
 
@@ -130,7 +130,7 @@ fn a_source_without_end_is_refused() {
     exit: 2
     --- stderr
     error: cannot read /dev/zero: it is larger than 64 MiB
-    hint: no policy is as large; is it another file?
+    hint: no policy or snapshot is as large; is it another file?
     ");
 }
 

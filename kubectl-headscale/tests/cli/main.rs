@@ -16,4 +16,5 @@ mod output;
 mod query;
 mod readme;
 mod rules;
+mod snapshot;
 mod version;

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::ValueHint;
 use clap_complete::engine::ArgValueCandidates;
-use headscale_acl::{Checked, Options, Tailnet, Version};
+use headscale_acl::{Checked, Options, Version};
 
 use super::InputArgs;
-use super::subject::read_tailnet;
+use super::subject::read_snapshot;
 use crate::baseline::Baseline;
 use crate::commands::{Context, complete};
 use crate::config::Config;
@@ -20,6 +20,7 @@ use crate::output::{self, Output, write_report};
 use crate::replace::replace;
 use crate::report::{FileReport, Format, Report, counts};
 use crate::severity::{FailOn, Levels, RuleLevel};
+use crate::snapshot::Snapshot;
 use crate::version;
 
 const EXAMPLES: &str = "\
@@ -66,7 +67,8 @@ pub(crate) struct CheckArgs {
 
     /// Users and nodes to check against, as JSON or YAML
     ///
-    /// The policy's own `tests` and `sshTests` are run against them.
+    /// The policy's own `tests` and `sshTests` are run against them. What is wrong with them is
+    /// told too.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     tailnet: Option<PathBuf>,
 
@@ -139,7 +141,7 @@ impl CheckArgs {
             return Err(CommandError::usage("--fix cannot repair standard input")
                 .hint("write the policy to a file and name that"));
         }
-        let checker = Checker::new(&self, &config, context)?;
+        let mut checker = Checker::new(&self, &config, context)?;
         let baseline = match &self.baseline {
             Some(file) => Some(read_baseline(cwd, file)?),
             None => None,
@@ -164,7 +166,8 @@ impl CheckArgs {
             tests += tests_in_file;
             report.files.push(file);
         }
-        if tests > 0 && checker.tailnet.is_none() && !self.quiet {
+        report.files.extend(checker.snapshot_report());
+        if tests > 0 && checker.snapshot.is_none() && !self.quiet {
             let tests = if tests == 1 { "1 test".to_owned() } else { format!("{tests} tests") };
             context.ui.note(&format!("{tests} not run: that needs the nodes, `--tailnet FILE`"));
         }
@@ -239,7 +242,7 @@ impl CheckArgs {
 /// What to check policies for.
 struct Checker {
     versions: Vec<Version>,
-    tailnet: Option<Tailnet>,
+    snapshot: Option<Snapshot>,
     today: headscale_acl::Date,
     levels: Levels,
 }
@@ -259,14 +262,20 @@ impl Checker {
         for rule in config.rules.iter().chain(&args.rule) {
             levels.set(*rule);
         }
-        let tailnet = read_tailnet(args.tailnet.as_deref(), config, context)?;
-        Ok(Self { versions, tailnet, today: context.environment.today, levels })
+        let snapshot = read_snapshot(args.tailnet.as_deref(), config, context)?;
+        Ok(Self { versions, snapshot, today: context.environment.today, levels })
+    }
+
+    /// What was found in the snapshot, once.
+    fn snapshot_report(&mut self) -> Option<FileReport> {
+        let defects = self.snapshot.as_mut()?.defects.take()?;
+        defects.report(&self.levels)
     }
 
     fn check(&self, text: &[u8]) -> Checked {
         let options = Options {
             versions: &self.versions,
-            tailnet: self.tailnet.as_ref(),
+            tailnet: self.snapshot.as_ref().map(|snapshot| &snapshot.tailnet),
             today: Some(self.today),
         };
         let checked = headscale_acl::check(text, &options);

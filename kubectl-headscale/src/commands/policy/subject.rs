@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum, ValueHint};
 use clap_complete::engine::ArgValueCandidates;
 use headscale_acl::engine::{self, Network, QueryError};
-use headscale_acl::{Checked, Tailnet, Version};
+use headscale_acl::{Checked, Severity, Tailnet, Version};
 
 use super::{FromArgs, InputArgs};
 use crate::commands::{Context, complete};
@@ -14,10 +14,12 @@ use crate::data::DataFormat;
 use crate::error::CommandError;
 use crate::input::Policy;
 use crate::report::{FileReport, Format, Report, reporter};
+use crate::severity::Levels;
+use crate::snapshot::{self, Snapshot};
 use crate::ui::Ui;
-use crate::{snapshot, version};
+use crate::version;
 
-/// How many findings are told of a policy that answers nothing.
+/// How many findings are told of a policy that answers nothing, or of a snapshot.
 const TOLD: usize = 20;
 
 /// What is told where there is no tailnet.
@@ -87,14 +89,25 @@ pub(super) struct About {
 }
 
 impl AboutArgs {
-    /// What the arguments say, or else the configuration.
+    /// What the arguments say, or else the configuration. What is wrong with the tailnet is told.
     pub(super) fn read(
         self,
         config: &Config,
-        context: &Context<'_>,
+        context: &mut Context<'_>,
     ) -> Result<About, CommandError> {
         let version = one_version(self.headscale_version, config)?;
-        let tailnet = read_tailnet(self.tailnet.as_deref(), config, context)?;
+        let tailnet = match read_snapshot(self.tailnet.as_deref(), config, context)? {
+            Some(snapshot) => {
+                let Snapshot { tailnet, defects } = snapshot;
+                let mut levels = Levels::default();
+                config.rules.iter().for_each(|rule| levels.set(*rule));
+                if let Some(report) = defects.and_then(|defects| defects.report(&levels)) {
+                    tell_warnings(report, &mut context.ui);
+                }
+                Some(tailnet)
+            }
+            None => None,
+        };
         Ok(About { tailnet, version })
     }
 }
@@ -146,12 +159,12 @@ fn one_version(asked: Option<Version>, config: &Config) -> Result<Version, Comma
     }
 }
 
-/// The tailnet in `file`, or the one of the configuration.
-pub(super) fn read_tailnet(
+/// The snapshot in `file`, or the one of the configuration.
+pub(super) fn read_snapshot(
     file: Option<&Path>,
     config: &Config,
     context: &Context<'_>,
-) -> Result<Option<Tailnet>, CommandError> {
+) -> Result<Option<Snapshot>, CommandError> {
     let cwd = &context.environment.cwd;
     match (file, &config.tailnet) {
         (Some(file), _) => snapshot::read(cwd, file).map(Some),
@@ -194,16 +207,38 @@ impl Subject {
 
 /// Tells what is wrong with a policy that Headscale would refuse, as `policy check` does.
 pub(super) fn tell(policy: &Policy, checked: Checked, ui: &mut Ui<'_>) {
-    let report = Report {
-        files: vec![FileReport {
+    tell_file(
+        FileReport {
             name: policy.name.clone(),
             text: policy.text.clone(),
             findings: checked.findings,
             uncounted: checked.uncounted,
-        }],
-        tool_version: version::CLIENT.to_owned(),
-        max_findings: TOLD,
-    };
+        },
+        ui,
+    );
+}
+
+/// Tells the warnings about a snapshot, whose answers are given all the same; an error is one by
+/// configuration, and no more than a warning here.
+fn tell_warnings(mut report: FileReport, ui: &mut Ui<'_>) {
+    for finding in &mut report.findings {
+        finding.severity = finding.severity.min(Severity::Warning);
+    }
+    report.findings.retain(|finding| finding.severity == Severity::Warning);
+    // No flag of these commands shows more.
+    for finding in report.findings.drain(TOLD.min(report.findings.len())..) {
+        report.uncounted.add(finding.severity);
+    }
+    report.uncounted.warnings += std::mem::take(&mut report.uncounted.errors);
+    report.uncounted.infos = 0;
+    if !report.findings.is_empty() {
+        tell_file(report, ui);
+    }
+}
+
+fn tell_file(file: FileReport, ui: &mut Ui<'_>) {
+    let report =
+        Report { files: vec![file], tool_version: version::CLIENT.to_owned(), max_findings: TOLD };
     let mut told = Vec::new();
     // Nothing fails to be written to a vector.
     reporter(Format::Text, ui.error_style()).report(&report, &mut told).ok();
