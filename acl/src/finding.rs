@@ -43,6 +43,8 @@ pub enum Source {
     Headscale,
     /// Our own advice; never an error by default, so that the verdict stays Headscale's.
     Lint,
+    /// A suite of tests beside the policy.
+    Suite,
 }
 
 impl fmt::Display for Source {
@@ -50,6 +52,7 @@ impl fmt::Display for Source {
         f.pad(match self {
             Self::Headscale => "headscale",
             Self::Lint => "lint",
+            Self::Suite => "suite",
         })
     }
 }

@@ -20,6 +20,7 @@ pub mod rules;
 pub mod semantics;
 pub mod span;
 mod suggest;
+pub mod suite;
 mod suppress;
 pub mod tailnet;
 mod validate;

@@ -79,7 +79,7 @@ enum VersionName {
 fn rules_schema(generator: &mut SchemaGenerator) -> Schema {
     let level = generator.subschema_for::<Level>();
     let mut properties = serde_json::Map::new();
-    for rule in rules::all().filter(|rule| rule.source == Source::Lint) {
+    for rule in rules::all().filter(|rule| rule.source != Source::Headscale) {
         let mut schema = level.clone();
         schema.insert("description".to_owned(), rule.summary.into());
         properties.insert(rule.id.to_owned(), schema.to_value());

@@ -62,6 +62,10 @@ fn write_group(page: &mut String, group: &[&Rule]) -> fmt::Result {
              no errors, and configuration can change their severity. Those whose id starts with \
              `tailnet-` are about the users and nodes of `--tailnet`, whatever the policy says.",
         ),
+        Source::Suite => (
+            "Suites",
+            "Entries of the suites beside a policy. Configuration can change their severity.",
+        ),
     };
     write!(page, "\n## {title}\n\n{text}\n\n| rule | severity | finds |\n| --- | --- | --- |\n")?;
     for rule in group {

@@ -94,7 +94,7 @@ pub(crate) fn changeable_rule(id: &str) -> Result<&'static rules::Rule, RuleErro
     let rule = rule(id)?;
     match rule.source {
         Source::Headscale => Err(RuleError::Headscale(rule.id)),
-        Source::Lint => Ok(rule),
+        Source::Lint | Source::Suite => Ok(rule),
     }
 }
 

@@ -21,6 +21,7 @@ mod flow;
 mod inventory;
 mod ip_set;
 mod merge;
+mod mutants;
 mod names;
 mod network;
 mod node_set;
@@ -43,6 +44,7 @@ pub use compile::{Origin, Section};
 pub use diff::{Diff, Kind, Refused, Row, Verdict, diff};
 pub use inventory::Inventory;
 pub use ip_set::{IpRange, IpSet};
+pub use mutants::{Change, Mutant};
 pub use network::Network;
 pub use node_set::NodeSet;
 pub use output::{
@@ -53,8 +55,8 @@ pub use packet_filters::PacketFilters;
 pub use peers::Peers;
 pub use port_set::PortSet;
 pub use query::{
-    Access, AccessRow, Cause, Claim, Expect, Explanation, Judgement, Lack, Miss, Problem,
-    QueryError, Question, RuleSection, Side, Touch, ask,
+    Access, AccessRow, Cause, Claim, Coverage, Expect, Explanation, Judgement, Lack, Miss,
+    NameCoverage, Problem, QueryError, Question, RuleCoverage, RuleSection, Side, Touch, ask,
 };
 pub use symbolic::symbolic;
 pub use tests::{TestFailure, TestSection};

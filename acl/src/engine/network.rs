@@ -24,6 +24,7 @@ use crate::tailnet::Tailnet;
 /// A policy compiled for the nodes of a tailnet.
 pub struct Network<'n, 'd> {
     pub(crate) policy: &'n Policy<'d>,
+    pub(crate) doc: &'d Document<'d>,
     pub(crate) inventory: &'n Inventory<'n>,
     pub(crate) resolver: Resolver<'n, 'd>,
     pub(crate) plan: Plan,
@@ -41,7 +42,7 @@ impl<'n, 'd> Network<'n, 'd> {
     #[must_use]
     pub fn new(
         policy: &'n Policy<'d>,
-        doc: &'d Document<'_>,
+        doc: &'d Document<'d>,
         inventory: &'n Inventory<'n>,
         semantics: &'static Semantics,
     ) -> Self {
@@ -49,7 +50,18 @@ impl<'n, 'd> Network<'n, 'd> {
         let plan = Plan::of(policy, doc, &resolver);
         let (scoped, flows, names) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
         let is_symbolic = false;
-        Self { policy, inventory, resolver, plan, semantics, is_symbolic, scoped, flows, names }
+        Self {
+            policy,
+            doc,
+            inventory,
+            resolver,
+            plan,
+            semantics,
+            is_symbolic,
+            scoped,
+            flows,
+            names,
+        }
     }
 
     /// The same network, whose nodes are made up: [`symbolic`](super::symbolic). Its answers say so.

@@ -4,12 +4,16 @@
 //!
 //! To find where a rule is checked, search for its constant, such as [`HOST_UNDEFINED`].
 
+mod coverage;
 mod headscale;
 mod lint;
+mod suite;
 mod tailnet;
 
+pub use coverage::*;
 pub use headscale::*;
 pub use lint::*;
+pub use suite::*;
 pub use tailnet::*;
 
 use crate::finding::{Severity, Source};
@@ -36,10 +40,11 @@ pub struct Rule {
     pub versions: &'static str,
 }
 
-/// All rules, Headscale's first and those about snapshots last, each group in the order in which its
-/// checks run.
+/// All rules, Headscale's first, then those about policies, about snapshots, about tests, and those
+/// of suites; each group in the order in which its checks run.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    headscale::ALL.iter().chain(lint::ALL).chain(tailnet::ALL).copied()
+    let lints = lint::ALL.iter().chain(tailnet::ALL).chain(coverage::ALL);
+    headscale::ALL.iter().chain(lints).chain(suite::ALL).copied()
 }
 
 /// The rule with this id.

@@ -82,7 +82,7 @@ pub(super) fn all_rules() -> Vec<CompletionCandidate> {
 
 /// `ID=LEVEL` for the rules whose severity can be set.
 pub(super) fn changeable_rules() -> Vec<CompletionCandidate> {
-    let rules = rules::all().filter(|rule| rule.source == Source::Lint);
+    let rules = rules::all().filter(|rule| rule.source != Source::Headscale);
     rules
         .flat_map(|rule| {
             let levels = ["off", "info", "warning", "error"];

@@ -181,7 +181,7 @@ impl Diff {
     /// Rules that stand in both cost little: a walk along the bounds of their sets. For the others
     /// it costs the pairs of classes of addresses that they join, times the rules about each pair.
     #[must_use]
-    pub fn between<'n>(old: &Network<'n, '_>, new: &Network<'n, '_>) -> Self {
+    pub fn between(old: &Network<'_, '_>, new: &Network<'_, '_>) -> Self {
         let vacant = vacant(old.inventory);
         let names = Names::of(old.inventory, [Used::by(old), Used::by(new)], &vacant);
         let (before, after) = (Meaning::of(old, &vacant), Meaning::of(new, &vacant));

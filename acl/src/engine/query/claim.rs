@@ -330,7 +330,7 @@ impl Asked<'_, '_, '_> {
     }
 
     /// The indexes of the aliases that hold an address of `set`.
-    fn holding(&self, aliases: &[&Alias<'_>], set: &IpSet) -> Vec<usize> {
+    pub(super) fn holding(&self, aliases: &[&Alias<'_>], set: &IpSet) -> Vec<usize> {
         let holds = |alias: &Alias<'_>| {
             *alias == Alias::Wildcard
                 || alias.is_autogroup("autogroup:self")

@@ -39,6 +39,18 @@ pub enum RuleSection {
     Ssh,
 }
 
+impl RuleSection {
+    /// Its name in the policy.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Acls => "acls",
+            Self::Grants => "grants",
+            Self::Ssh => "ssh",
+        }
+    }
+}
+
 impl From<compile::Section> for RuleSection {
     fn from(section: compile::Section) -> Self {
         match section {

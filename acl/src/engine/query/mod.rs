@@ -3,6 +3,7 @@
 mod access;
 mod asked;
 mod claim;
+mod coverage;
 mod explain;
 mod nearest;
 mod party;
@@ -10,6 +11,7 @@ mod ssh;
 
 pub use access::{Access, AccessRow, Side};
 pub use claim::{Claim, Expect, Judgement, Touch};
+pub use coverage::{Coverage, NameCoverage, RuleCoverage};
 pub use explain::{Cause, Explanation, Question, RuleSection};
 pub use nearest::{Lack, Miss};
 pub use party::{Problem, QueryError};
