@@ -1,6 +1,8 @@
 //! The one way to talk: data to standard output, all else to standard error.
 
-use std::io::{self, ErrorKind, Write};
+use std::cell::RefCell;
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::rc::Rc;
 
 use clap::ValueEnum;
 use clap::builder::styling::{AnsiColor, Style};
@@ -34,9 +36,12 @@ impl ColorChoice {
 /// Width of what is printed where there is no terminal.
 pub(crate) const DEFAULT_WIDTH: usize = 100;
 
+/// Bytes of an answer that are held back before they are written.
+const STREAM_BUFFER: usize = 64 * 1024;
+
 /// Where a command writes.
 pub(crate) struct Ui<'a> {
-    stdout: Pipe<'a>,
+    stdout: Stdout<'a>,
     stderr: &'a mut dyn Write,
     stdout_color: bool,
     stderr_color: bool,
@@ -55,7 +60,10 @@ impl<'a> Ui<'a> {
         color: ColorChoice,
     ) -> (Self, &'a mut dyn io::Read) {
         let ui = Self {
-            stdout: Pipe { inner: &mut *streams.stdout, closed: false },
+            stdout: Stdout(Rc::new(RefCell::new(Pipe {
+                inner: &mut *streams.stdout,
+                closed: false,
+            }))),
             stderr: &mut *streams.stderr,
             stdout_color: color.enabled(environment.stdout_color),
             stderr_color: color.enabled(environment.stderr_color),
@@ -79,6 +87,14 @@ impl<'a> Ui<'a> {
     pub(crate) fn print(&mut self, text: &str) -> Result<(), CommandError> {
         let printed = self.stdout.write_all(text.as_bytes());
         printed.map_err(|error| CommandError::stdout(&error))
+    }
+
+    /// Standard output for an answer that is written as it is made, while the rest of this is in
+    /// use. Where the reader goes away it fails with [`ErrorKind::BrokenPipe`], so that nothing more
+    /// is made in vain; that is no error of the command.
+    pub(crate) fn stream(&self) -> Stream<'a> {
+        let open = Open(Stdout(Rc::clone(&self.stdout.0)));
+        BufWriter::with_capacity(STREAM_BUFFER, open)
     }
 
     /// Writes `text` to standard error. With nobody to listen there, there is nobody to tell.
@@ -160,5 +176,44 @@ impl Write for Pipe<'_> {
         }
         let flushed = self.inner.flush();
         self.survive(flushed, ())
+    }
+}
+
+/// Standard output, which may be written to from more than one place.
+struct Stdout<'a>(Rc<RefCell<Pipe<'a>>>);
+
+impl<'a> Stdout<'a> {
+    fn with<T>(&self, write: impl FnOnce(&mut Pipe<'a>) -> io::Result<T>) -> io::Result<T> {
+        let mut pipe = self.0.try_borrow_mut().map_err(io::Error::other)?;
+        write(&mut pipe)
+    }
+}
+
+impl Write for Stdout<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.with(|pipe| pipe.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.with(Write::flush)
+    }
+}
+
+/// Standard output while it is written to as an answer is made.
+pub(crate) type Stream<'a> = BufWriter<Open<'a>>;
+
+/// Standard output as long as someone reads it.
+pub(crate) struct Open<'a>(Stdout<'a>);
+
+impl Write for Open<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.with(|pipe| {
+            let written = pipe.write(bytes)?;
+            if pipe.closed { Err(ErrorKind::BrokenPipe.into()) } else { Ok(written) }
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }

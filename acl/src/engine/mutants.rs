@@ -92,9 +92,12 @@ fn broken<'d>(
         *sources = vec![Spanned::new(Alias::Wildcard, span)];
         is_new
     };
-    let any = |ports: &mut Vec<PortRange>| {
-        let is_new = !ports.contains(&PortRange::ANY);
-        *ports = vec![PortRange::ANY];
+    let any = |lists: &mut dyn Iterator<Item = &mut Vec<PortRange>>| {
+        let mut is_new = false;
+        for ports in lists {
+            is_new |= !ports.contains(&PortRange::ANY);
+            *ports = vec![PortRange::ANY];
+        }
         is_new
     };
     let is_new = match (section, change) {
@@ -120,11 +123,11 @@ fn broken<'d>(
         }
         (RuleSection::Acls, Change::AllPorts) => {
             let rule = broken.acls.as_mut()?.get_mut(index)?;
-            rule.destinations.iter_mut().fold(false, |new, dst| any(&mut dst.ports) || new)
+            any(&mut rule.destinations.iter_mut().map(|dst| &mut dst.ports))
         }
         (RuleSection::Grants, Change::AllPorts) => {
             let rule = broken.grants.as_mut()?.get_mut(index)?;
-            rule.ip.iter_mut().fold(false, |new, ip| any(&mut ip.value.ports) || new)
+            any(&mut rule.ip.iter_mut().map(|ip| &mut ip.value.ports))
         }
         (RuleSection::Ssh, Change::AsRoot) => {
             let users = broken.ssh.get_mut(index)?.users.as_mut()?;

@@ -111,8 +111,7 @@ impl<'n, 'd> Network<'n, 'd> {
     #[must_use]
     pub fn compiled(&self) -> Compiled {
         let answers = self.answers();
-        let nodes = answers.nodes().collect();
-        Compiled { headscale_version: self.semantics.version, symbolic: self.is_symbolic, nodes }
+        answers.around(answers.nodes().collect())
     }
 
     /// What every node is told, to be made node by node.

@@ -5,12 +5,13 @@ use std::rc::Rc;
 
 use foldhash::HashMap;
 
+use super::answers::Form;
 use super::compile::Plan;
 use super::filter::{allow_all, reduced_prefixes};
 use super::inventory::{Inventory, Node};
 use super::merge::{MergeKeys, MergedId};
 use super::output::FilterRule;
-use super::rule::{Body, Rule, Target};
+use super::rule::{Body, Rule, Sources, Target};
 use super::scoped::{Scope, Scoped};
 use crate::policy::Prefix;
 use crate::semantics::FilterForm;
@@ -170,8 +171,15 @@ impl<'n> PacketFilters<'n> {
     }
 
     /// The rules that the node at `index` is sent, in Headscale's order.
-    pub fn rules(&self, index: usize) -> impl Iterator<Item = FilterRule> {
-        self.merged(index).filter_map(move |kept| Some(FilterRule::of(&self.rule(index, kept)?)))
+    pub(super) fn rules_as<'s, F: Form<'s>>(
+        &'s self,
+        index: usize,
+        form: &F,
+    ) -> impl Iterator<Item = FilterRule<F::List, F::Text>> {
+        self.merged(index).filter_map(move |kept| {
+            let (sources, body) = self.rule(index, kept)?;
+            Some(FilterRule::of(form.sources(sources), &body))
+        })
     }
 
     /// How many rules the node at `index` is sent.
@@ -192,8 +200,8 @@ impl<'n> PacketFilters<'n> {
         kept.chunk_by(move |a, b| merged(a) == merged(b))
     }
 
-    /// One merged and reduced rule.
-    fn rule(&self, index: usize, kept: &[Kept]) -> Option<Rule> {
+    /// The sources of one merged rule, and the rest of it, reduced.
+    fn rule(&self, index: usize, kept: &[Kept]) -> Option<(&Rc<Sources>, Body)> {
         let rules = kept.iter().filter_map(|kept| {
             let part = self.parts.get(kept.part as usize)?;
             Some((part.rule.as_ref(), kept.from as usize..kept.to as usize))
@@ -228,7 +236,7 @@ impl<'n> PacketFilters<'n> {
                 Body::Caps(grants.collect())
             }
         };
-        Some(Rule { sources: Rc::clone(&first.sources), body })
+        Some((&first.sources, body))
     }
 }
 

@@ -50,6 +50,11 @@ impl Sources {
         }
         Self { written, set: Rc::new(builder.build()) }
     }
+
+    /// Each as it is written.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.written.iter().map(ToString::to_string).collect()
+    }
 }
 
 /// One destination of a rule.

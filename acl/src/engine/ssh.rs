@@ -48,7 +48,7 @@ struct Resolved<'p, 'd> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Applied {
     /// Place in the rules that hold an address.
-    rule: usize,
+    pub(crate) rule: usize,
     /// Who connects.
     pub(crate) from: Principals,
     /// The user whose local part is the only login user; `None` for the rule's own.
@@ -85,15 +85,21 @@ impl<'p, 'd> SshRules<'p, 'd> {
         }
     }
 
-    /// The SSH policy of the node with this index; `None` where the policy has no SSH rules at all.
-    pub(crate) fn policy_of_node(&self, at: usize) -> Option<SshPolicy> {
+    /// The SSH policy of the node with this index, its principals in the form that `principals`
+    /// gives them; `None` where the policy has no SSH rules at all.
+    pub(crate) fn policy_of_node<P>(
+        &self,
+        at: usize,
+        principals: impl Fn(Applied) -> P,
+    ) -> Option<SshPolicy<P>> {
         if !self.has_rules {
             return None;
         }
-        let rules = self.applied(at).into_iter().filter_map(|applied| self.rule(applied));
-        let mut rules: Vec<SshRule> = rules.collect();
+        let rules = self.applied(at).into_iter();
+        let rules = rules.filter_map(|applied| self.rule(applied, principals(applied)));
+        let mut rules: Vec<SshRule<P>> = rules.collect();
         // The client takes the first rule that matches, and a check must come before an accept.
-        rules.sort_by_key(|rule: &SshRule| rule.action.hold_and_delegate.is_none());
+        rules.sort_by_key(|rule| rule.action.hold_and_delegate.is_none());
         Some(SshPolicy { rules })
     }
 
@@ -156,12 +162,17 @@ impl<'p, 'd> SshRules<'p, 'd> {
         self.rules.get(applied.rule).map(|rule| rule.index)
     }
 
-    fn rule(&self, applied: Applied) -> Option<SshRule> {
-        let rule = self.rules.get(applied.rule)?;
+    /// The addresses that connect, as they are written.
+    pub(crate) fn written_principals(&self, applied: Applied) -> Vec<SshPrincipal> {
         let principal = |addr: &IpAddr| SshPrincipal { node_ip: addr.to_string() };
+        self.principals(applied).iter().map(principal).collect()
+    }
+
+    fn rule<P>(&self, applied: Applied, principals: P) -> Option<SshRule<P>> {
+        let rule = self.rules.get(applied.rule)?;
         let accept_env = rule.rule.accept_env.iter();
         Some(SshRule {
-            principals: self.principals(applied).iter().map(principal).collect(),
+            principals,
             ssh_users: match rule.localpart(applied) {
                 Some(name) => BTreeMap::from([(name.to_owned(), name.to_owned())]),
                 None => rule.users.clone(),

@@ -6,6 +6,7 @@
 mod address;
 mod case;
 mod evaluator;
+mod json;
 
 use std::collections::BTreeSet;
 

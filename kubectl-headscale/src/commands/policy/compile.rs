@@ -1,14 +1,20 @@
 //! `kubectl headscale policy compile`
 
+use std::io::Write as _;
+
 use clap::Args;
-use headscale_acl::engine::Compiled;
+use headscale_acl::Tailnet;
+use headscale_acl::engine::{Answers, Layout};
+use serde::ser::{Error as _, SerializeSeq as _};
+use serde::{Serialize, Serializer};
 
 use super::subject::SubjectArgs;
 use crate::commands::Context;
-use crate::data::DataFormat;
+use crate::data::{DataFormat, Unwritten};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::suggest::did_you_mean;
+use crate::ui::Stream;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,29 +54,64 @@ impl CompileArgs {
         let Some(subject) = self.subject.read("compile", context)? else {
             return Ok(Exit::Usage);
         };
-        let Some(mut compiled) = subject.ask(&mut context.ui, |network| network.compiled()) else {
-            return Ok(Exit::Findings);
-        };
-        if let Some(name) = &self.node {
-            keep(&mut compiled, name)?;
+        let stdout = context.ui.stream();
+        let written = subject.ask(&mut context.ui, |network| {
+            let mut answers = network.answers();
+            if let Some(name) = &self.node {
+                answers = answers.only(&named(network.tailnet(), name)?);
+            }
+            write(&answers, self.output, stdout).or_else(Unwritten::or_closed)
+        });
+        match written {
+            Some(written) => written.map(|()| Exit::Success),
+            None => Ok(Exit::Findings),
         }
-        let text = self.output.render(&compiled)?;
-        context.ui.print(&text)?;
-        Ok(Exit::Success)
     }
 }
 
-/// Leaves the nodes of this name or id.
-fn keep(compiled: &mut Compiled, name: &str) -> Result<(), CommandError> {
-    let wanted = |node: &&headscale_acl::engine::NodeOutput| node.name == name || node.id == name;
-    if !compiled.nodes.iter().any(|node| wanted(&node)) {
+/// Indexes of the nodes of this name or id.
+fn named(tailnet: &Tailnet, name: &str) -> Result<Vec<usize>, CommandError> {
+    let nodes = tailnet.nodes.iter().enumerate();
+    let wanted = nodes.filter(|(_, node)| node.name == name || node.id.to_string() == name);
+    let found: Vec<usize> = wanted.map(|(at, _)| at).collect();
+    if found.is_empty() {
         let error = CommandError::usage(format!("no node is named {name:?}"));
-        let names = compiled.nodes.iter().map(|node| node.name.as_str());
+        let names = tailnet.nodes.iter().map(|node| node.name.as_str());
         return Err(match did_you_mean(name, names) {
             Some(hint) => error.hint(hint),
             None => error.hint("leave out --node to see all nodes"),
         });
     }
-    compiled.nodes.retain(|node| wanted(&node));
-    Ok(())
+    Ok(found)
+}
+
+/// Writes the answers node by node.
+fn write(
+    answers: &Answers<'_, '_, '_>,
+    format: DataFormat,
+    mut stdout: Stream<'_>,
+) -> Result<(), Unwritten> {
+    match format {
+        DataFormat::Json => {
+            answers.write_json(&mut stdout, Layout::Pretty)?;
+            stdout.write_all(b"\n")?;
+        }
+        DataFormat::Yaml => {
+            serde_saphyr::to_io_writer(&mut stdout, &answers.around(Plain(answers)))?;
+        }
+    }
+    Ok(stdout.flush()?)
+}
+
+/// The nodes one after the other, without raw JSON, of which YAML knows nothing.
+struct Plain<'s, 'a, 'n, 'd>(&'s Answers<'a, 'n, 'd>);
+
+impl Serialize for Plain<'_, '_, '_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut nodes = serializer.serialize_seq(None)?;
+        for node in self.0.nodes() {
+            nodes.serialize_element(&serde_json::to_value(node).map_err(S::Error::custom)?)?;
+        }
+        nodes.end()
+    }
 }
