@@ -1,5 +1,8 @@
 //! `policy compile`
 
+use std::io::Read as _;
+use std::process::Stdio;
+
 use insta::assert_snapshot;
 
 use crate::environment::TestEnvironment;
@@ -17,6 +20,8 @@ nodes:
   - {id: 1, name: laptop, user: {id: 1}, ipAddresses: [100.64.0.1]}
   - {id: 2, name: server, user: {id: 2}, ipAddresses: [100.64.0.2]}
 "#;
+
+const LAPTOP: [&str; 6] = ["--node", "laptop", "-o", "yaml", "--headscale-version", "0.28"];
 
 #[test]
 fn every_node_is_told_what_headscale_would_send() {
@@ -70,7 +75,7 @@ fn every_node_is_told_what_headscale_would_send() {
       ]
     }
     "#);
-    assert_snapshot!(compile(&["--node", "laptop", "-o", "yaml", "--headscale-version", "0.28"]), @r#"
+    assert_snapshot!(compile(&LAPTOP), @r#"
     exit: 0
     --- stdout
     headscaleVersion: "0.28"
@@ -85,6 +90,8 @@ fn every_node_is_told_what_headscale_would_send() {
       autoApproved: []
       capMap: {}
     "#);
+    let by_id = compile(&["--node", "1", "-o", "yaml", "--headscale-version", "0.28"]);
+    assert_eq!(by_id.success(), compile(&LAPTOP).success());
     assert_snapshot!(compile(&["--node", "sever"]), @r#"
     exit: 2
     --- stderr
@@ -163,4 +170,52 @@ fn one_policy_and_one_version_are_asked() {
     hint: paths are relative to the current directory
     hint: it is the `tailnet` of .headscale-policy.yaml
     ");
+}
+
+/// An answer that no pipe and no buffer holds: each of 400 nodes sees all others.
+fn large() -> TestEnvironment {
+    let env = TestEnvironment::new();
+    env.write("policy.hujson", "{}\n");
+    let node = |id: u32| {
+        let addr = format!("100.64.{}.{}", id / 256, id % 256);
+        format!(
+            r#"{{"id": "{id}", "name": "n{id}", "ipAddresses": ["{addr}"], "tags": ["tag:a"]}}"#
+        )
+    };
+    let nodes: Vec<String> = (1..=400).map(node).collect();
+    env.write("tailnet.json", format!(r#"{{"users": [], "nodes": [{}]}}"#, nodes.join(",")));
+    env
+}
+
+#[test]
+fn a_reader_may_go_away_before_the_end() {
+    let env = large();
+    for format in ["json", "yaml"] {
+        let common = ["policy", "compile", "policy.hujson", "--tailnet", "tailnet.json"];
+        let mut command = env.command(&[&common[..], &["-o", format]].concat());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut start = [0; 1000];
+        child.stdout.take().unwrap().read_exact(&mut start).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), stderr.as_str()), (Some(0), ""), "{format}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told() {
+    let env = large();
+    for format in ["json", "yaml"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let common = ["policy", "compile", "policy.hujson", "--tailnet", "tailnet.json"];
+        let mut command = env.command(&[&common[..], &["-o", format]].concat());
+        command.stdout(full).stderr(Stdio::piped());
+        let output = command.spawn().unwrap().wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{format}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let told = "error: cannot write standard output: no space left (os error 28)\n";
+        assert_eq!(stderr, told, "{format}");
+    }
 }
