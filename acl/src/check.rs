@@ -155,7 +155,7 @@ pub(crate) fn check_and(text: &[u8], options: &Options<'_>, own_tests: OwnTests)
 const TOLD_OF_TESTS: usize = 16 << 20;
 
 /// Runs the policy's own tests.
-fn failed_tests(network: &Network<'_, '_>) -> Findings {
+pub(crate) fn failed_tests(network: &Network<'_, '_>) -> Findings {
     let mut findings = Findings::new();
     let mut told = 0;
     network.failed_tests(&mut |failure| {

@@ -213,6 +213,19 @@ impl Findings {
         }
     }
 
+    /// Takes all of `other` too.
+    pub(crate) fn append(&mut self, other: Self) {
+        let kept = other.kept.into_iter();
+        for finding in kept {
+            if self.kept.len() < Self::KEPT {
+                self.kept.push(finding);
+            } else {
+                self.uncounted.add(finding.severity);
+            }
+        }
+        self.uncounted = self.uncounted.plus(other.uncounted);
+    }
+
     /// Keeps only those for which `keep` holds; what was only counted stays counted.
     pub(crate) fn retain(&mut self, keep: impl FnMut(&Finding) -> bool) {
         self.kept.retain(keep);

@@ -24,6 +24,7 @@ pub mod suite;
 mod suppress;
 pub mod tailnet;
 mod validate;
+pub mod verify;
 mod wording;
 
 pub use check::{Checked, Date, Options, check, check_syntax, compile};

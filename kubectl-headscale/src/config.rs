@@ -35,8 +35,7 @@ struct Stored {
     #[schemars(schema_with = "rules_schema")]
     rules: Rules,
     /// Suites of policy tests, relative to this file.
-    #[schemars(with = "Vec<String>")]
-    suites: Vec<Spanned<IgnoredAny>>,
+    suites: Vec<PathBuf>,
     /// Policy plugins.
     #[schemars(with = "Vec<Plugin>")]
     plugins: Vec<Spanned<IgnoredAny>>,
@@ -168,6 +167,8 @@ pub(crate) struct Config {
     pub(crate) files: Vec<PathBuf>,
     /// `tailnet`
     pub(crate) tailnet: Option<PathBuf>,
+    /// `suites`
+    pub(crate) suites: Vec<PathBuf>,
     /// `failOn`
     pub(crate) fail_on: Option<FailOn>,
     /// `rules`
@@ -216,13 +217,9 @@ impl Config {
         let invalid = |location, message: String| {
             CommandError::usage(yaml::at(location, message).in_file(name))
         };
-        for (key, values) in [("suites", &stored.suites), ("plugins", &stored.plugins)] {
-            if let Some(value) = values.first() {
-                let message = format!("`{key}` needs a later version of kubectl headscale");
-                return Err(
-                    invalid(value.referenced, message).hint(format!("remove `{key}` until then"))
-                );
-            }
+        if let Some(value) = stored.plugins.first() {
+            let message = "`plugins` needs a later version of kubectl headscale".to_owned();
+            return Err(invalid(value.referenced, message).hint("remove `plugins` until then"));
         }
         let mut rules = Vec::new();
         for (id, level) in stored.rules.0 {
@@ -234,6 +231,7 @@ impl Config {
             file: Some(file.to_owned()),
             versions: stored.headscale_version.0,
             files: stored.files.iter().map(|path| base.join(path)).collect(),
+            suites: stored.suites.iter().map(|path| base.join(path)).collect(),
             tailnet: stored.tailnet.map(|path| base.join(path)),
             fail_on: stored.fail_on,
             rules,

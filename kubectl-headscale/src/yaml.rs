@@ -1,5 +1,6 @@
 //! YAML, read in one way everywhere.
 
+use headscale_acl::Span;
 use serde::Deserialize;
 use serde_saphyr::Location;
 
@@ -54,4 +55,16 @@ fn plain(message: &str) -> String {
 /// An error at a place in YAML.
 pub(crate) fn at(location: Location, message: impl Into<String>) -> PlacedError {
     PlacedError::at(location.line(), location.column(), message)
+}
+
+/// From a place in YAML to the end of its line; `None` where the place is not known.
+pub(crate) fn span(text: &str, location: Location) -> Option<Span> {
+    let line = usize::try_from(location.line().checked_sub(1)?).ok()?;
+    let column = usize::try_from(location.column().checked_sub(1)?).ok()?;
+    let mut lines = text.split_inclusive('\n');
+    let before: usize = lines.by_ref().take(line).map(str::len).sum();
+    let line = lines.next()?.trim_end();
+    let start = line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
+    let offset = |at: usize| u32::try_from(before + at).ok();
+    Some(Span::new(offset(start)?, offset(line.len())?))
 }

@@ -44,6 +44,10 @@ pub fn files() -> Vec<File> {
             path: "docs/headscale-policy.schema.json",
             text: format!("{:#}\n", kubectl_headscale::config_schema()),
         },
+        File {
+            path: "docs/policy-suite.schema.json",
+            text: format!("{:#}\n", kubectl_headscale::suite_schema()),
+        },
         File { path: "docs/rules.md", text: rules_page() },
         File { path: "examples/large/policy.hujson", text: large_policy::render() },
     ]

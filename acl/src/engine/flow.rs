@@ -65,8 +65,8 @@ struct Asked<'s> {
 impl Flows {
     pub(crate) fn of(network: &Network<'_, '_>) -> Self {
         let inventory = network.inventory;
-        let answered = answered_by(&inventory.nodes);
         let nodes = inventory.addresses(0..inventory.nodes.len());
+        let answered = answered_by(&inventory.nodes, &nodes);
         let mut stored = Vec::new();
         let mut known: HashMap<*const IpSet, Rc<NodeSet>> = HashMap::default();
         let mut add = |entry: usize, flow: Flow| {
@@ -101,7 +101,7 @@ impl Flows {
                             own_devices.entry(user).or_default().push(place);
                         }
                         (Scope::Node(at), Some(origin)) => {
-                            let here = answered_by(inventory.node(at as usize));
+                            let here = answered_by(inventory.node(at as usize), &nodes);
                             let rules = scoped.rules.iter();
                             let flows = rules.flat_map(|rule| of_rule(rule, origin, &here));
                             flows.for_each(|flow| add(scoped.entry, flow));
@@ -148,7 +148,7 @@ impl Flows {
         }
         for user in self.users_about(&sides, inventory) {
             let devices = inventory.nodes_of_user(user).iter();
-            let here = answered_by(devices.filter_map(|at| inventory.node(*at)));
+            let here = answered_by(devices.filter_map(|at| inventory.node(*at)), &self.nodes);
             let places = self.own_devices.get(&user).into_iter().flatten();
             for scoped in places.filter_map(|place| network.scoped().get(*place)) {
                 let entries = network.plan.entries.as_deref().unwrap_or_default();
@@ -214,20 +214,23 @@ pub(crate) fn opened(rule: &Rule) -> Vec<(PortSet, IpSet)> {
     opened
 }
 
-/// The addresses that nodes answer for: their own, those behind approved routes, and the internet
-/// where one is an exit node.
-fn answered_by<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> IpSet {
-    let mut builder = IpSetBuilder::default();
+/// The addresses that some nodes answer for, where `all` are those of all nodes: their own, those
+/// behind approved routes, and the internet where one is an exit node. What another node has is
+/// reached there, whatever the route: the narrowest one counts.
+fn answered_by<'n>(nodes: impl IntoIterator<Item = &'n Node>, all: &IpSet) -> IpSet {
+    let mut own = IpSetBuilder::default();
+    let mut behind = IpSetBuilder::default();
     for node in nodes {
-        node.add_to(&mut builder);
+        node.add_to(&mut own);
         for route in &node.subnet_routes {
-            builder.add_prefix(*route);
+            behind.add_prefix(*route);
         }
         if node.is_exit_node() {
-            builder.add_set(&INTERNET);
+            behind.add_set(&INTERNET);
         }
     }
-    builder.build()
+    own.add_set(&behind.build().difference(all));
+    own.build()
 }
 
 /// An address of each set, of one family and not of one node; `None` where there is no such pair.

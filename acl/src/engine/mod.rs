@@ -56,6 +56,7 @@ pub use output::{
 pub use packet_filters::PacketFilters;
 pub use peers::Peers;
 pub use port_set::PortSet;
+pub(crate) use query::read;
 pub use query::{
     Access, AccessRow, Cause, Claim, Coverage, Expect, Explanation, Judgement, Lack, Miss,
     NameCoverage, Problem, QueryError, Question, RuleCoverage, RuleSection, Side, Touch, ask,

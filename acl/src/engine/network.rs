@@ -83,6 +83,12 @@ impl<'n, 'd> Network<'n, 'd> {
         self.is_symbolic
     }
 
+    /// How many entries `tests` and `sshTests` have.
+    #[must_use]
+    pub fn own_tests(&self) -> usize {
+        self.policy.tests.len() + self.policy.ssh_tests.len()
+    }
+
     /// Where the rules stand in the policy, in Headscale's order: `grants` before `acls`; since
     /// 0.29 an entry of `acls` once for each of its destinations.
     pub fn origins(&self) -> impl Iterator<Item = Origin> {

@@ -91,10 +91,13 @@ impl PortSet {
         self.ports.keys().copied().collect()
     }
 
-    /// A packet that may be sent, by its protocol and port: of the lowest of both.
+    /// A packet that may be sent, by its protocol and port: rather of a protocol that has ports, and
+    /// of the lowest of both.
     #[must_use]
     pub fn first(&self) -> Option<(u8, u16)> {
-        let (protocol, ranges) = self.ports.first_key_value()?;
+        let by_port =
+            Self::WITH_PORTS.iter().find_map(|protocol| self.ports.get_key_value(protocol));
+        let (protocol, ranges) = by_port.or_else(|| self.ports.first_key_value())?;
         Some((*protocol, ranges.first()?.0))
     }
 

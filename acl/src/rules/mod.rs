@@ -53,6 +53,11 @@ pub fn by_id(id: &str) -> Option<&'static Rule> {
     all().find(|rule| rule.id == id)
 }
 
+/// Whether the rule with this id is about what tests cover.
+pub(crate) fn is_about_coverage(id: &str) -> bool {
+    coverage::ALL.iter().any(|rule| rule.id == id)
+}
+
 /// Declares the rules of one source, and `ALL` of them in this order.
 macro_rules! rules {
     ($source:ident; $($(#[$doc:meta])* $name:ident = $id:literal, $severity:ident, $summary:literal {

@@ -5,6 +5,7 @@
 
 mod address;
 mod case;
+mod claims;
 mod evaluator;
 mod json;
 

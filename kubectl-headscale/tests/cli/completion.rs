@@ -45,6 +45,7 @@ fn kubectl_asks_what_may_come_next() {
 
     policy |
     check	Check policies as Headscale does, and for what people regret
+    test	Run the tests of a policy, and suites beside it
     compile	Compile a policy into what Headscale would send to each node
     diff	Tell what a change of the policy changes: what becomes reachable, and what stops being
     explain	Say whether one may reach another, and by which rules

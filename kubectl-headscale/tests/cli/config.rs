@@ -186,8 +186,9 @@ fn mistakes_are_told_with_their_place() {
 
     suites:
       - tests.yaml
-    error: .headscale-policy.yaml:2:5: `suites` needs a later version of kubectl headscale
-    hint: remove `suites` until then
+    error: cannot read tests.yaml: no such file (os error 2)
+    hint: paths are relative to the current directory
+    hint: it is listed under `suites` in .headscale-policy.yaml
 
     plugins:
       - ref: ./x.wasm

@@ -17,4 +17,5 @@ mod query;
 mod readme;
 mod rules;
 mod snapshot;
+mod test;
 mod version;

@@ -41,7 +41,8 @@ pub struct Claim<'c> {
     /// Who connects: names as in [`Question`](super::Question); more than one mean all of them.
     pub from: &'c [&'c str],
     /// To whom, with ports as in `acls`: `tag:web:80,443`. Without ports any, where nothing is to
-    /// be reached; else they must be told, and `*` is all.
+    /// be reached; else they must be told, and `*` is all. Of a network that approved routes lead
+    /// to in part, that part.
     pub to: &'c str,
     /// By which protocol, as in a policy. Without one TCP is to be reached, and no protocol is not
     /// to be.
@@ -88,7 +89,13 @@ struct Packet(u8, u16);
 
 impl fmt::Display for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        PortSet::of(&[self.0], [PortRange { first: self.1, last: self.1 }]).fmt(f)
+        let any = PortSet::of(&[self.0], [PortRange::ANY]);
+        let name = any.rows().into_iter().map(|(protocol, _)| protocol).collect::<String>();
+        // Port 0 is the first of all ports, and nobody's.
+        match self.1 {
+            port if port > 0 && PortSet::WITH_PORTS.contains(&self.0) => write!(f, "{name}:{port}"),
+            _ => f.write_str(&name),
+        }
     }
 }
 
@@ -133,7 +140,7 @@ impl Network<'_, '_> {
                 Ok(party) if party.is_own_devices() => {
                     return Err(QueryError::new("autogroup:self is a destination only"));
                 }
-                Ok(party) => from.push(party),
+                Ok(party) => from.push(self.inhabited(party)),
                 // Nobody is nobody to be let in, and to keep out.
                 Err(error) if error.problem == Problem::Empty && claim.from.len() > 1 => {}
                 Err(error) if error.problem == Problem::Empty && claim.expect == Expect::Only => {}
@@ -141,7 +148,7 @@ impl Network<'_, '_> {
             }
         }
         let to = match party(to, self) {
-            Ok(to) => to,
+            Ok(to) => self.inhabited(to),
             Err(error) => return vacuous(error, claim.expect),
         };
         let from = match (claim.expect, from.as_slice()) {
@@ -169,6 +176,12 @@ impl Network<'_, '_> {
             return vacuous(none.empty(), claim.expect);
         }
         Ok(asked.judge(&wanted, claim.expect))
+    }
+
+    /// Of a network that is routed in part, that part: nobody is behind the rest.
+    fn inhabited<'t>(&self, party: Party<'t>) -> Party<'t> {
+        let set = party.set.intersection(&self.flows().answered);
+        if set.is_empty() { party } else { Party { set, ..party } }
     }
 
     /// The packets that a claim is about.

@@ -84,7 +84,7 @@ pub(super) fn accepted<'t>(
 }
 
 /// The policy in a document that has no errors.
-pub(super) fn read<'d>(doc: &'d Document<'_>, semantics: &'static Semantics) -> Policy<'d> {
+pub(crate) fn read<'d>(doc: &'d Document<'_>, semantics: &'static Semantics) -> Policy<'d> {
     let mut findings = Findings::new();
     decode::policy(doc, &mut Context { semantics, findings: &mut findings })
 }

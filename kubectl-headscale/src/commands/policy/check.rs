@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::ValueHint;
 use clap_complete::engine::ArgValueCandidates;
+use headscale_acl::verify::{Verification, verify};
 use headscale_acl::{Checked, Options, Version};
 
 use super::InputArgs;
 use super::subject::read_snapshot;
+use super::test::Suites;
 use crate::baseline::Baseline;
 use crate::commands::{Context, complete};
 use crate::config::Config;
@@ -67,7 +69,8 @@ pub(crate) struct CheckArgs {
 
     /// Users and nodes to check against, as JSON or YAML
     ///
-    /// The policy's own `tests` and `sshTests` are run against them. What is wrong with them is
+    /// The policy's own `tests` and `sshTests` are run against them, and the suites of the
+    /// configuration. What is wrong with them is
     /// told too.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     tailnet: Option<PathBuf>,
@@ -147,6 +150,7 @@ impl CheckArgs {
             None => None,
         };
 
+        let mut suites = Suites::read(&[], &config, cwd)?;
         let (policies, mut exit) = places.read(context);
         self.spare_inputs(&outputs, &config, &policies, cwd)?;
 
@@ -156,6 +160,7 @@ impl CheckArgs {
             max_findings: self.max_findings,
         };
         let mut tests = 0;
+        let is_one = policies.len() == 1;
         for policy in policies {
             let (file, tests_in_file) = if self.fix {
                 checker.fix(policy, context, &mut exit)
@@ -164,12 +169,17 @@ impl CheckArgs {
                 file_report(policy.name, policy.text, checked)
             };
             tests += tests_in_file;
+            checker.run_suites(&file, is_one, &mut suites);
             report.files.push(file);
         }
+        report.files.extend(suites.reports(&checker.levels));
         report.files.extend(checker.snapshot_report());
         if tests > 0 && checker.snapshot.is_none() && !self.quiet {
             let tests = if tests == 1 { "1 test".to_owned() } else { format!("{tests} tests") };
-            context.ui.note(&format!("{tests} not run: that needs the nodes, `--tailnet FILE`"));
+            context.ui.note(&format!(
+                "{tests} not run: that needs the nodes, `--tailnet FILE`; `policy test` runs them \
+                 on nodes made up from the policy"
+            ));
         }
 
         if let Some(file) = &self.write_baseline {
@@ -230,8 +240,10 @@ impl CheckArgs {
             Some((format!("the policy {}", policy.name), policy.path.clone()?))
         });
         let tailnet = self.tailnet.iter().chain(&config.tailnet);
+        let suites = config.suites.iter().map(|file| input("the suite", file));
         let inputs: Vec<(String, PathBuf)> = policies
             .chain(tailnet.map(|file| input("the tailnet", file)))
+            .chain(suites)
             .chain(self.baseline.iter().map(|file| input("the baseline", file)))
             .chain(config.file.iter().map(|file| input("the configuration", file)))
             .collect();
@@ -280,6 +292,25 @@ impl Checker {
         };
         let checked = headscale_acl::check(text, &options);
         Checked { findings: self.levels.apply(checked.findings), ..checked }
+    }
+
+    /// Runs the suites on the policy in `file`, as the newest version reads it. A policy with errors
+    /// has none to judge.
+    fn run_suites(&self, file: &FileReport, is_one: bool, suites: &mut Suites) {
+        if suites.is_empty() {
+            return;
+        }
+        let verification = Verification {
+            name: &file.name,
+            tailnet: self.snapshot.as_ref().map(|snapshot| &snapshot.tailnet),
+            version: self.versions.last().copied().unwrap_or(Version::DEFAULT),
+            own_tests: false,
+            suites: &suites.to_verify(),
+            ..Verification::default()
+        };
+        if let Ok(verified) = verify(&file.text, &verification) {
+            suites.add(verified.suites, (!is_one).then_some(&*file.name));
+        }
     }
 
     /// Checks `policy` and repairs it in its file. Where the file cannot be written it stays what

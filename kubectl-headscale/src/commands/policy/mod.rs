@@ -9,6 +9,7 @@ mod fmt;
 mod graph;
 mod rules;
 mod subject;
+mod test;
 
 use std::path::PathBuf;
 
@@ -24,6 +25,7 @@ use crate::input::{self, Place, Policy};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Check(check::CheckArgs),
+    Test(test::TestArgs),
     Compile(compile::CompileArgs),
     Diff(diff::DiffArgs),
     Explain(explain::ExplainArgs),
@@ -38,6 +40,7 @@ impl Command {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, CommandError> {
         match self {
             Self::Check(args) => args.run(context),
+            Self::Test(args) => args.run(context),
             Self::Compile(args) => args.run(context),
             Self::Diff(args) => args.run(context),
             Self::Explain(args) => args.run(context),

@@ -89,6 +89,11 @@ pub(super) struct About {
 }
 
 impl AboutArgs {
+    /// The tailnet's file, if one is named.
+    pub(super) fn tailnet(&self) -> Option<&Path> {
+        self.tailnet.as_deref()
+    }
+
     /// What the arguments say, or else the configuration. What is wrong with the tailnet is told.
     pub(super) fn read(
         self,
