@@ -183,6 +183,8 @@ struct Maker {
     nodes: Vec<Node>,
     /// Names of nodes that are taken.
     names: BTreeSet<String>,
+    /// From which number on one behind a name may be free.
+    numbers: BTreeMap<String, u64>,
     /// Names of users that are taken.
     tokens: BTreeSet<String>,
     tags: BTreeSet<String>,
@@ -216,6 +218,7 @@ impl Maker {
             users: Vec::new(),
             nodes: Vec::new(),
             names: BTreeSet::new(),
+            numbers: BTreeMap::new(),
             tokens: named.users.clone(),
             tags: named.tags.clone(),
             locals,
@@ -223,6 +226,22 @@ impl Maker {
             by_user: BTreeMap::new(),
             by_tag: BTreeMap::new(),
             free: free.ranges().map(|range| (range.first, range.last)).collect(),
+        }
+    }
+
+    /// A name like `name` that no node has, which is then taken.
+    fn free_name(&mut self, name: &str) -> String {
+        if self.names.insert(name.to_owned()) {
+            return name.to_owned();
+        }
+        // Names stay taken, so what was found taken once is not tried again.
+        let number = self.numbers.entry(name.to_owned()).or_insert(2);
+        loop {
+            let numbered = format!("{name}-{number}");
+            *number += 1;
+            if self.names.insert(numbered.clone()) {
+                return numbered;
+            }
         }
     }
 
@@ -279,8 +298,7 @@ impl Maker {
             "" => "node",
             name => name,
         };
-        let name = unique(name, |name| self.names.contains(name));
-        self.names.insert(name.clone());
+        let name = self.free_name(name);
         let (user, tags) = match owner {
             Owner::User(user) => (Some(user), Vec::new()),
             Owner::Tag(tag) => (None, vec![tag.to_owned()]),
