@@ -1,5 +1,7 @@
 //! The whole check of one policy text.
 
+use std::cell::OnceCell;
+
 use crate::context::Context;
 use crate::engine::{self, Compiled, Inventory, Network, TestSection};
 use crate::finding::{Counts, Finding, Findings, Severity};
@@ -81,7 +83,13 @@ pub struct Checked {
 /// `sshTests` are run where there is a tailnet and nothing else is wrong; without one only their
 /// shape is checked.
 ///
-/// Time and memory are linear in the text; with tests to run, see [`Network::failed_tests`].
+/// Some lints are proved on what the policy means: for the nodes of the tailnet, else for nodes made
+/// up from the policy. That a rule is covered by others is proved for any nodes.
+///
+/// Time and memory are linear in the text; with tests to run, see [`Network::failed_tests`]. Proofs
+/// cost a bounded number of steps, a second or so at most: where rules times names and nodes are
+/// more than 16 million, or names more than 20,000, nothing is proved, and where the steps end before
+/// the rules do, the rest is not looked at. A rule for `autogroup:self` counts as 50.
 #[must_use]
 pub fn check(text: &[u8], options: &Options<'_>) -> Checked {
     check_and(text, options, OwnTests::Run)
@@ -127,13 +135,18 @@ pub(crate) fn check_and(text: &[u8], options: &Options<'_>, own_tests: OwnTests)
     let mut tests =
         policies.first().map_or(0, |policy| policy.tests.len() + policy.ssh_tests.len());
     findings.extend_by_version(by_version);
-    if let (OwnTests::Run, false, Some(tailnet)) =
-        (own_tests, tests == 0 || findings.has_errors(), options.tailnet)
-    {
-        let inventory = Inventory::of(tailnet);
+    let provable = own_tests == OwnTests::Run && !findings.has_errors();
+    let inventory = options.tailnet.filter(|_| provable).map(Inventory::of);
+    // Made once, for the tests and for what is proved.
+    let network = OnceCell::new();
+    if let (Some(inventory), true) = (&inventory, tests > 0) {
         let by_version = versions.iter().zip(&policies).map(|(version, policy)| {
-            let network = Network::new(policy, &doc, &inventory, Semantics::of(*version));
-            (*version, failed_tests(&network))
+            let make = || Network::new(policy, &doc, inventory, Semantics::of(*version));
+            let failed = match *version == newest {
+                true => failed_tests(network.get_or_init(make)),
+                false => failed_tests(&make()),
+            };
+            (*version, failed)
         });
         findings.extend_by_version(by_version.collect());
         tests = 0;
@@ -145,6 +158,12 @@ pub(crate) fn check_and(text: &[u8], options: &Options<'_>, own_tests: OwnTests)
         let names = Names::of(newest_reads, options.tailnet);
         let (new, old) = (newest_reads, oldest_reads);
         lint::policy(new, old, &names, options.tailnet, &versions, &mut context);
+        if provable && lint::semantic::is_small_enough(new, options.tailnet) {
+            let snapshot = inventory.as_ref().map(|inventory| {
+                network.get_or_init(|| Network::new(new, &doc, inventory, Semantics::of(newest)))
+            });
+            lint::semantic::policy(new, &doc, snapshot, &versions, &mut context);
+        }
         suppress::apply(&doc, &mut findings, options.today);
     }
     Checked { tests, ..Checked::from(findings) }

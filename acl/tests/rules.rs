@@ -12,7 +12,8 @@ use headscale_acl::{
 };
 
 /// alice, bob, and two users named dup, of whom one has the e-mail address dup@example.com. alice
-/// and bob have a node each, and web1 carries tag:web.
+/// and bob have a node each, web1 carries tag:web, and router1, with tag:router, leads to 10.0.0.0/8
+/// and announces another route, which nobody approved.
 fn tailnet() -> Tailnet {
     let value = serde_json::json!({"users": [
         {"id": "1", "name": "alice", "email": "alice@example.com"},
@@ -23,6 +24,8 @@ fn tailnet() -> Tailnet {
         {"id": "1", "name": "alice-laptop", "user": {"id": "1"}, "ipAddresses": ["100.64.0.1"]},
         {"id": "2", "name": "bob-laptop", "user": {"id": "2"}, "ipAddresses": ["100.64.0.2"]},
         {"id": "3", "name": "web1", "tags": ["tag:web"], "ipAddresses": ["100.64.0.3"]},
+        {"id": "4", "name": "router1", "tags": ["tag:router"], "ipAddresses": ["100.64.0.4"],
+         "availableRoutes": ["10.0.0.0/8", "192.168.1.0/24"], "approvedRoutes": ["10.0.0.0/8"]},
     ]});
     Tailnet::from_value(&value).unwrap()
 }

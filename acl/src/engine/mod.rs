@@ -12,14 +12,14 @@
 
 mod answers;
 mod approve;
-mod boxes;
+pub(crate) mod boxes;
 mod classes;
 mod compile;
 mod diff;
 mod filter;
-mod flow;
-mod inventory;
-mod ip_set;
+pub(crate) mod flow;
+pub(crate) mod inventory;
+pub(crate) mod ip_set;
 mod json;
 mod merge;
 mod mutants;
@@ -32,11 +32,11 @@ mod peers;
 mod port_set;
 mod query;
 mod reach;
-mod resolve;
+pub(crate) mod resolve;
 mod route_index;
 mod rule;
 mod scoped;
-mod ssh;
+pub(crate) mod ssh;
 mod symbolic;
 mod tests;
 

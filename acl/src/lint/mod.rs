@@ -3,6 +3,7 @@
 mod addresses;
 mod names;
 mod rules;
+pub(crate) mod semantic;
 mod server;
 mod users;
 mod versions;

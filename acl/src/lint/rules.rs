@@ -42,9 +42,12 @@ impl Context<'_> {
         for rule in &policy.ssh {
             self.lint_empty("SSH rule", rule.span, &rule.sources, rule.destinations.is_empty());
         }
-        self.lint_duplicates("acls", acls.iter().map(|acl| (acl.span, acl_key(acl))));
-        self.lint_duplicates("grants", grants.iter().map(|grant| (grant.span, grant_key(grant))));
-        self.lint_duplicates("ssh", policy.ssh.iter().map(|rule| (rule.span, ssh_key(rule))));
+        let spans = acls.iter().map(|acl| acl.span);
+        self.lint_duplicates("acls", spans.zip(acl_duplicates(acls)));
+        let spans = grants.iter().map(|grant| grant.span);
+        self.lint_duplicates("grants", spans.zip(grant_duplicates(grants)));
+        let spans = policy.ssh.iter().map(|rule| rule.span);
+        self.lint_duplicates("ssh", spans.zip(ssh_duplicates(&policy.ssh)));
         let has_rules = !acls.is_empty() || !grants.is_empty() || !policy.ssh.is_empty();
         let has_tests = !policy.tests.is_empty() || !policy.ssh_tests.is_empty();
         if can_have_tests && has_rules && !has_tests {
@@ -166,14 +169,14 @@ impl Context<'_> {
         });
     }
 
-    /// Reports every rule whose key another has before it.
-    fn lint_duplicates(&mut self, section: &str, rules: impl Iterator<Item = (Span, String)>) {
-        let mut first: HashMap<String, usize> = HashMap::default();
-        for (index, (span, key)) in rules.enumerate() {
-            let before = *first.entry(key).or_insert(index);
-            if before == index {
-                continue;
-            }
+    /// Reports every rule that says the same as one before it, of which it has the index.
+    fn lint_duplicates(
+        &mut self,
+        section: &str,
+        rules: impl Iterator<Item = (Span, Option<usize>)>,
+    ) {
+        for (index, (span, before)) in rules.enumerate() {
+            let Some(before) = before else { continue };
             self.push(&DUPLICATE_RULE, || {
                 let (here, there) = (index + 1, before + 1);
                 let message = format!("entry {here} of `{section}` says the same as entry {there}");
@@ -181,6 +184,30 @@ impl Context<'_> {
             });
         }
     }
+}
+
+/// For each entry the index of the first one that says the same, if one before it does.
+pub(super) fn acl_duplicates(acls: &[Acl<'_>]) -> Vec<Option<usize>> {
+    duplicates(acls.iter().map(acl_key))
+}
+
+/// For each entry the index of the first one that says the same, if one before it does.
+pub(super) fn grant_duplicates(grants: &[Grant<'_>]) -> Vec<Option<usize>> {
+    duplicates(grants.iter().map(grant_key))
+}
+
+/// For each entry the index of the first one that says the same, if one before it does.
+pub(super) fn ssh_duplicates(rules: &[Ssh<'_>]) -> Vec<Option<usize>> {
+    duplicates(rules.iter().map(ssh_key))
+}
+
+fn duplicates(keys: impl Iterator<Item = String>) -> Vec<Option<usize>> {
+    let mut first: HashMap<String, usize> = HashMap::default();
+    let before = keys.enumerate().map(|(index, key)| {
+        let before = *first.entry(key).or_insert(index);
+        (before != index).then_some(before)
+    });
+    before.collect()
 }
 
 /// Whether the sources include everyone in the tailnet, or beyond it.

@@ -177,6 +177,61 @@ SSH_CHECK_CHANGES = "ssh-check-changes", Info, "`check` is carried out since 0.2
     good: r#"{"acls": [], "tagOwners": {"tag:web": ["alice@"]}, "ssh": [{"action": "accept", "src": ["alice@"], "dst": ["tag:web"], "users": ["root"]}]}"#;
 }
 
+RULE_COVERED = "rule-covered", Warning, "a rule that changes nothing" {
+    "Other rules together allow all that this one does, so nothing changes when it goes; and when \
+     it was to be the only way in, it is not. It is proved of the names and addresses alone, so it \
+     holds whatever nodes there are. Rules with `via` or `app` are not looked at; an SSH rule is \
+     compared with those of the same action, check period and environment."
+    bad: r#"{"groups": {"group:dev": ["alice@", "bob@"]}, "acls": [{"action": "accept", "src": ["group:dev"], "dst": ["10.0.0.0/8:*"]}, {"action": "accept", "src": ["alice@"], "dst": ["10.0.0.1:22"]}]}"#;
+    good: r#"{"groups": {"group:dev": ["alice@", "bob@"]}, "acls": [{"action": "accept", "src": ["group:dev"], "dst": ["10.0.0.0/8:443"]}, {"action": "accept", "src": ["alice@"], "dst": ["10.0.0.1:22"]}]}"#;
+}
+
+SSH_WITHOUT_NETWORK = "ssh-without-network", Warning, "an SSH rule that the network lets nobody use" {
+    "Tailscale SSH needs two rules: one in `ssh` for the login, and one in `acls` or `grants` that \
+     opens TCP port 22. Without the second no login of the rule gets through."
+    bad: r#"{"tagOwners": {"tag:web": ["alice@"]}, "acls": [{"action": "accept", "src": ["alice@"], "dst": ["tag:web:443"]}], "ssh": [{"action": "accept", "src": ["alice@"], "dst": ["tag:web"], "users": ["root"]}]}"#;
+    good: r#"{"tagOwners": {"tag:web": ["alice@"]}, "acls": [{"action": "accept", "src": ["alice@"], "dst": ["tag:web:22,443"]}], "ssh": [{"action": "accept", "src": ["alice@"], "dst": ["tag:web"], "users": ["root"]}]}"#;
+}
+
+SSH_PARTLY_WITHOUT_NETWORK = "ssh-partly-without-network", Info, "an SSH rule that the network lets not everybody use" {
+    "Some logins of the SSH rule have no rule in `acls` or `grants` that opens TCP port 22 for them. \
+     That is right where the SSH rule is meant to be wider than the network."
+    bad: r#"{"tagOwners": {"tag:web": ["alice@"]}, "acls": [{"action": "accept", "src": ["alice@"], "dst": ["tag:web:22"]}], "ssh": [{"action": "accept", "src": ["autogroup:member"], "dst": ["tag:web"], "users": ["root"]}]}"#;
+    good: r#"{"tagOwners": {"tag:web": ["alice@"]}, "acls": [{"action": "accept", "src": ["autogroup:member"], "dst": ["tag:web:22"]}], "ssh": [{"action": "accept", "src": ["autogroup:member"], "dst": ["tag:web"], "users": ["root"]}]}"#;
+}
+
+ROUTE_MISSING = "route-missing", Warning, "a destination that no route leads to" {
+    "A rule allows connections to a prefix or to the internet, but no node has an approved route \
+     that leads there, nor would the policy approve one that is announced. Found with `--tailnet` \
+     only."
+    bad: r#"{"acls": [{"action": "accept", "src": ["alice@"], "dst": ["192.168.1.0/24:443"]}]}"#;
+    good: r#"{"tagOwners": {"tag:router": ["alice@"]}, "autoApprovers": {"routes": {"192.168.1.0/24": ["tag:router"]}}, "acls": [{"action": "accept", "src": ["alice@"], "dst": ["192.168.1.0/24:443"]}]}"#;
+}
+
+APPROVER_NEVER_MATCHES = "approver-never-matches", Warning, "an approver of routes that others announce" {
+    "Nodes announce routes that an entry of `autoApprovers` is for, but none of them is of one of \
+     its approvers. Most often the router carries a tag: a tagged node is no user's, so only its \
+     tag can approve. Found with `--tailnet` only."
+    bad: r#"{"autoApprovers": {"routes": {"192.168.0.0/16": ["alice@"]}}, "acls": []}"#;
+    good: r#"{"tagOwners": {"tag:router": ["alice@"]}, "autoApprovers": {"routes": {"192.168.0.0/16": ["tag:router"]}}, "acls": []}"#;
+}
+
+VIA_WITHOUT_ROUTER = "via-without-router", Warning, "a grant with `via` that no router serves" {
+    "A grant with `via` works only on nodes that carry one of its tags and have an approved route \
+     that overlaps one of its destinations. Found with `--tailnet` only."
+    bad: r#"{"tagOwners": {"tag:web": ["alice@"]}, "grants": [{"src": ["alice@"], "dst": ["10.0.0.0/8"], "ip": ["443"], "via": ["tag:web"]}]}"#;
+    good: r#"{"tagOwners": {"tag:router": ["alice@"]}, "grants": [{"src": ["alice@"], "dst": ["10.0.0.0/8"], "ip": ["443"], "via": ["tag:router"]}]}"#;
+}
+
+TEST_UNSOUND = "test-unsound", Info, "a test that passes and proves little" {
+    "For Headscale `accept` passes where one address of the destination is reached, and `deny` where \
+     not all of the source is let in. Read soundly, `accept` is for all sources and destinations, \
+     over TCP unless the test says otherwise, and `deny` for every pair of them by any protocol; \
+     so read, this test does not hold."
+    bad: r#"{"groups": {"group:dev": ["alice@", "bob@"]}, "tagOwners": {"tag:web": ["alice@"]}, "acls": [{"action": "accept", "src": ["alice@"], "dst": ["tag:web:22"]}], "tests": [{"src": "group:dev", "deny": ["tag:web:22"]}]}"#;
+    good: r#"{"groups": {"group:dev": ["alice@", "bob@"]}, "tagOwners": {"tag:web": ["alice@"]}, "acls": [{"action": "accept", "src": ["alice@"], "dst": ["tag:web:22"]}], "tests": [{"src": "bob@", "deny": ["tag:web:22"]}]}"#;
+}
+
 IGNORE_MALFORMED = "ignore-malformed", Warning, "a `policy-ignore` comment that cannot be read" {
     "A finding is silenced where it stands by `// policy-ignore: RULE -- reason`, with an optional \
      `[until=2027-01-31]` at the end, on its line or the one before. The rule must exist and the \
