@@ -319,9 +319,6 @@ fn is_covered<I: Items>(
         else {
             return Some(false);
         };
-        if !devices.is_superset(&left.sources) || !devices.is_superset(&left.destinations) {
-            return Some(false);
-        }
         let own: Vec<Cell<I>> = own().filter_map(|cell| cell.within(&devices)).collect();
         budget.spend(own.len())?;
         if !remainder(vec![left], &own, budget)?.is_empty() {
