@@ -6,9 +6,7 @@
 
 use std::fmt;
 
-use crate::engine::{
-    Cause, Claim, Expect, Judgement, Miss, Network, QueryError, RuleSection, Touch,
-};
+use crate::engine::{Cause, Claim, Expect, Judgement, Miss, Network, QueryError, Touch};
 use crate::finding::Finding;
 use crate::rules::{SUITE_ENTRY_INVALID, SUITE_INVARIANT_BROKEN, SUITE_TEST_FAILED, SUITE_VACUOUS};
 use crate::span::Span;
@@ -146,11 +144,6 @@ impl fmt::Display for Entry {
     }
 }
 
-/// The name of a rule by its section and entry: `acls[2]`.
-fn rule_name(section: RuleSection, index: usize) -> String {
-    format!("`{}[{index}]`", section.as_str())
-}
-
 fn allowing(rules: &[Cause], place: &dyn Fn(Span) -> String) -> String {
     let Some(rule) = rules.first() else {
         return "a policy without `acls` and `grants` allows everything: add \"acls\": []"
@@ -162,7 +155,7 @@ fn allowing(rules: &[Cause], place: &dyn Fn(Span) -> String) -> String {
         rules => format!(", and so do {} other rules", rules - 1),
     };
     let names = |chain: &[String]| chain.last().cloned().unwrap_or_default();
-    let (name, at) = (rule_name(rule.section, rule.index), place(rule.span));
+    let (name, at) = (rule.section.entry(rule.index), place(rule.span));
     let (from, to) = (names(&rule.via), names(&rule.via_to));
     format!("{name} at {at} allows it, from {from} to {to}{more}")
 }
@@ -170,7 +163,7 @@ fn allowing(rules: &[Cause], place: &dyn Fn(Span) -> String) -> String {
 fn nearest(misses: &[Miss], place: &dyn Fn(Span) -> String) -> String {
     match misses.first() {
         Some(miss) => {
-            let (name, at) = (rule_name(miss.section, miss.index), place(miss.span));
+            let (name, at) = (miss.section.entry(miss.index), place(miss.span));
             format!("{name} at {at} comes nearest: {}", miss.detail)
         }
         None => "no rule comes near: each lacks more than one thing".to_owned(),

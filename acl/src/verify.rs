@@ -252,7 +252,7 @@ impl Run<'_> {
         let mut tally = Tally::default();
         for rule in &coverage.rules {
             tally.add(rule.tests > 0);
-            let name = format!("`{}[{}]`", rule.section.as_str(), rule.index);
+            let name = rule.section.entry(rule.index);
             if rule.tests == 0 {
                 self.findings.push(&RULE_UNTESTED, || {
                     let message = format!("no test goes through {name}");
@@ -287,9 +287,8 @@ impl Run<'_> {
                 continue;
             }
             self.findings.push(&MUTANT_SURVIVES, || {
-                let (section, index) = (mutant.section.as_str(), mutant.index);
-                let change = mutant.change.as_str();
-                let message = format!("no test notices when `{section}[{index}]` {change}");
+                let (rule, change) = (mutant.section.entry(mutant.index), mutant.change.as_str());
+                let message = format!("no test notices when {rule} {change}");
                 let help = match mutant.change {
                     Change::Removed => "expect under `accept` what only this rule allows",
                     _ => "expect under `deny` what this must not open",

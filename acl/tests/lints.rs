@@ -97,10 +97,9 @@ fn ssh(random: &mut Random, old: bool) -> Value {
 fn covered(policy: &Value, tailnet: Option<&Tailnet>, version: Version) -> Vec<(String, usize)> {
     let told = told(&policy.to_string(), tailnet, &[version]);
     let covered = told.iter().filter_map(|told| {
-        let (entry, _) =
-            told.strip_prefix("rule-covered: entry ")?.split_once(" changes nothing")?;
-        let (index, section) = entry.split_once(" of `").unwrap();
-        Some((section.trim_end_matches('`').to_owned(), index.parse::<usize>().unwrap() - 1))
+        let (entry, _) = told.strip_prefix("rule-covered: `")?.split_once("]` changes nothing")?;
+        let (section, index) = entry.split_once('[').unwrap();
+        Some((section.to_owned(), index.parse().unwrap()))
     });
     covered.collect()
 }

@@ -178,8 +178,8 @@ impl Context<'_> {
         for (index, (span, before)) in rules.enumerate() {
             let Some(before) = before else { continue };
             self.push(&DUPLICATE_RULE, || {
-                let (here, there) = (index + 1, before + 1);
-                let message = format!("entry {here} of `{section}` says the same as entry {there}");
+                let message =
+                    format!("`{section}[{index}]` says the same as `{section}[{before}]`");
                 Finding::new(&DUPLICATE_RULE, span, message).help("remove one of the two")
             });
         }

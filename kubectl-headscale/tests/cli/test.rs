@@ -195,7 +195,7 @@ fn coverage_and_mutants_are_findings_in_the_policy() {
 #[test]
 fn tests_of_the_policy_itself_run_without_a_tailnet() {
     let env = environment();
-    env.write("policy.hujson", &POLICY.replace("tag:web:443\"]", "tag:web:22\"]"));
+    env.write("policy.hujson", POLICY.replace("tag:web:443\"]", "tag:web:22\"]"));
     assert_snapshot!(env.run(&["policy", "test", "policy.hujson"]), @r#"
     exit: 1
     --- stdout
@@ -223,6 +223,7 @@ fn check_runs_the_suites_of_the_configuration() {
     --- stdout
     policy.hujson:3:17: info[tag-without-owner] `tag:web` has no owner (help: no user can register a node with it; only an administrator or a tagged key can)
     policy.hujson:3:32: info[tag-without-owner] `tag:db` has no owner (help: no user can register a node with it; only an administrator or a tagged key can)
+    policy.hujson:8:11: warning[ssh-without-network] no login of the rule has a way through the network: alice (100.64.0.1), for one, does not reach TCP port 22 of tag-web (100.64.0.4) (the nodes are made up from the policy) (help: nearest is `acls[0]`: it opens 80,443 of tag:web, not 22)
     ci/suite.yaml:2:14: error[suite-invariant-broken] never bob@ -> tag:db: bob (100.64.0.2) reaches tag-db (100.64.0.3) on tcp:5432 (help: `acls[1]` at policy.hujson:6:5 allows it, from bob@ to tag:db)
     --- stderr
     note: 1 test not run: that needs the nodes, `--tailnet FILE`; `policy test` runs them on nodes made up from the policy

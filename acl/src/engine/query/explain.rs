@@ -49,6 +49,11 @@ impl RuleSection {
             Self::Ssh => "ssh",
         }
     }
+
+    /// The name of one of its entries in a sentence, counted from 0.
+    pub(crate) fn entry(self, index: usize) -> String {
+        format!("`{}[{index}]`", self.as_str())
+    }
 }
 
 impl From<compile::Section> for RuleSection {

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::engine::boxes::{Cell, Items};
 use crate::engine::flow::owner;
 use crate::engine::inventory::Inventory;
-use crate::engine::{IpSet, Network, PortSet};
+use crate::engine::{IpSet, Network, PortSet, RuleSection};
 use crate::finding::Finding;
 use crate::lint::rules::{acl_duplicates, grant_duplicates, ssh_duplicates};
 use crate::policy::{CheckPeriod, Policy, SshAction};
@@ -23,7 +23,7 @@ const NAMED: usize = 3;
 
 /// An entry of the policy that may be covered, or cover others.
 struct Entry<I> {
-    section: &'static str,
+    section: RuleSection,
     /// From 0.
     index: usize,
     span: Span,
@@ -74,9 +74,8 @@ pub(super) fn report(
                 by.push(format!("{more} more"));
             }
             let message = format!(
-                "entry {} of `{section}` changes nothing: {}{together} all of it, whatever nodes \
-                 there are",
-                index + 1,
+                "{} changes nothing: {}{together} all of it, whatever nodes there are",
+                section.entry(index),
                 list(&by, "and")
             );
             Finding::new(&RULE_COVERED, span, message)
@@ -87,7 +86,7 @@ pub(super) fn report(
 
 /// A finding: the entry, and the first of those that cover it.
 struct Covered {
-    section: &'static str,
+    section: RuleSection,
     index: usize,
     span: Span,
     by: Vec<String>,
@@ -104,7 +103,7 @@ fn network_entries(sets: &Sets<'_, '_, '_>, versions: &[&Semantics]) -> Vec<Entr
         let sources = acl.sources.iter().map(|source| &source.value);
         let aliases = || sources.clone().chain(acl.destinations.iter().map(|dst| &dst.alias));
         Entry {
-            section: "acls",
+            section: RuleSection::Acls,
             index,
             span: acl.span,
             allowed: versions.iter().map(|version| sets.acl(acl, version)).collect(),
@@ -122,7 +121,7 @@ fn network_entries(sets: &Sets<'_, '_, '_>, versions: &[&Semantics]) -> Vec<Entr
         let aliases = || sources.clone().chain(grant.destinations.iter().map(|dst| &dst.value));
         let exact = versions.iter().all(|version| sets.are_exact_for(aliases(), version));
         Entry {
-            section: "grants",
+            section: RuleSection::Grants,
             index,
             span: grant.span,
             allowed: versions.iter().map(|version| sets.grant(grant, version)).collect(),
@@ -142,7 +141,7 @@ fn ssh_entries(sets: &Sets<'_, '_, '_>, versions: &[&Semantics]) -> Vec<Entry<Lo
     let entries = entries.map(|(index, (rule, before))| {
         let aliases = || rule.sources.iter().chain(&rule.destinations).map(|alias| &alias.value);
         Entry {
-            section: "ssh",
+            section: RuleSection::Ssh,
             index,
             span: rule.span,
             allowed: versions.iter().map(|version| sets.ssh(rule, version)).collect(),
@@ -195,7 +194,7 @@ fn covered<I: Items>(
             None => break,
         };
         let named = by.iter().take(NAMED).filter_map(|at| entries.get(*at));
-        let named = named.map(|by| format!("entry {} of `{}`", by.index + 1, by.section)).collect();
+        let named = named.map(|by| by.section.entry(by.index)).collect();
         if let Some(entry) = entries.get_mut(at) {
             entry.is_gone = true;
             let Entry { section, index, span, .. } = *entry;

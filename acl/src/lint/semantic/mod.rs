@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use self::cover::Budget;
 use crate::context::Context;
 use crate::engine::flow::owner;
-use crate::engine::{Inventory, Network, RuleSection, symbolic};
+use crate::engine::{Inventory, Network, symbolic};
 use crate::hujson::Document;
 use crate::policy::{Alias, Policy};
 use crate::semantics::{Semantics, Version};
@@ -102,15 +102,6 @@ fn as_question(addr: IpAddr, port: u16) -> String {
 /// What is added to a sentence about nodes that nobody has.
 fn made_up(network: &Network<'_, '_>) -> &'static str {
     if network.is_symbolic() { " (the nodes are made up from the policy)" } else { "" }
-}
-
-/// The name of a section.
-const fn section(section: RuleSection) -> &'static str {
-    match section {
-        RuleSection::Acls => "acls",
-        RuleSection::Grants => "grants",
-        RuleSection::Ssh => "ssh",
-    }
 }
 
 /// `a, b and c`, where `last` is `and`.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::cover::{Budget, remainder};
-use super::{as_question, made_up, name, section};
+use super::{as_question, made_up, name};
 use crate::context::Context;
 use crate::engine::boxes::Cell;
 use crate::engine::flow::pair;
@@ -159,12 +159,9 @@ fn report_rule(
         let answer = network.explain(&question).ok();
         let nearest = answer.and_then(|answer| answer.nearest.into_iter().next());
         let help = match nearest {
-            Some(miss) => format!(
-                "nearest is entry {} of `{}`: {}",
-                miss.index + 1,
-                section(miss.section),
-                miss.detail
-            ),
+            Some(miss) => {
+                format!("nearest is {}: {}", miss.section.entry(miss.index), miss.detail)
+            }
             None => "SSH needs a rule in `acls` or `grants` that opens port 22 as well".to_owned(),
         };
         Finding::new(id, rule.span, message).help(help)

@@ -3,7 +3,7 @@
 use foldhash::HashSet;
 
 use super::cover::Budget;
-use super::{made_up, section};
+use super::made_up;
 use crate::context::Context;
 use crate::engine::{Claim, Expect, Judgement, Network, TestSection};
 use crate::finding::Finding;
@@ -85,9 +85,8 @@ fn report_one(
         let (message, help) = match expect {
             Expect::None => {
                 let rule = judgement.rules.first();
-                let rule = rule.map(|rule| (section(rule.section), rule.index + 1));
-                let rule =
-                    rule.map_or_else(String::new, |(s, index)| format!(", by entry {index} of `{s}`"));
+                let rule = rule.map(|rule| format!(", by {}", rule.section.entry(rule.index)));
+                let rule = rule.unwrap_or_default();
                 (
                     format!(
                         "Headscale passes this, though {from} reaches {to} with {packet}{rule}\

@@ -276,7 +276,8 @@ fn summary(name: &str, verified: &Verified, made_up: bool) -> String {
         parts.push(match failed {
             0 => format!("{} of its own, all pass", plural(*own_tests, "test")),
             failed => {
-                format!("{} of its own, {failed} expectations fail", plural(*own_tests, "test"))
+                let fail = if failed == 1 { "expectation fails" } else { "expectations fail" };
+                format!("{} of its own, {failed} {fail}", plural(*own_tests, "test"))
             }
         });
     }
