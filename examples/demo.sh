@@ -44,6 +44,9 @@ expect 0 'The standard format holds.' \
 expect 1 'What a proposed change opens, and a build that fails where more becomes reachable.' \
   kubectl-headscale policy diff examples/keystone/policy.hujson examples/keystone/proposed.hujson \
   --fail-on grows
+expect 1 'The same change, held against what the cluster must never allow.' \
+  kubectl-headscale policy test examples/keystone/proposed.hujson \
+  --suite examples/keystone/suite.yaml
 expect 0 'Any rule, explained.' kubectl-headscale policy rules syntax
 
 echo
