@@ -235,3 +235,20 @@ fn either_policy_may_come_from_standard_input() {
         env.run(&["policy", "diff", "old.hujson", "new.hujson", "-o", "json"]).stdout
     );
 }
+
+#[test]
+fn people_are_spared_long_lists_and_programs_are_not() {
+    let env = TestEnvironment::new();
+    let users: Vec<String> = (10..30).map(|user| format!("\"u{user}@\"")).collect();
+    let policy = |src: &str| {
+        format!(r#"{{"acls": [{{"action": "accept", "src": [{src}], "dst": ["10.0.0.1:22"]}}]}}"#)
+    };
+    env.write("old.hujson", policy(""));
+    env.write("new.hujson", policy(&users.join(", ")));
+    let diff =
+        |args: &[&str]| env.run(&[&["policy", "diff", "old.hujson", "new.hujson"], args].concat());
+    let text = diff(&[]).stdout;
+    assert!(text.contains("u17@ and 12 more  ->  10.0.0.1"), "{text}");
+    let json: Value = serde_json::from_str(&diff(&["-o", "json"]).stdout).unwrap();
+    assert_eq!(json["added"][0]["src"].as_str().unwrap().split(", ").count(), 20);
+}

@@ -86,6 +86,9 @@ enum FailOn {
     Never,
 }
 
+/// Names of a list that are shown to people.
+const NAMES: usize = 8;
+
 /// The answer for programs.
 #[derive(Serialize)]
 struct Answer<'d> {
@@ -245,7 +248,19 @@ fn cells(row: &Row) -> (String, String, String, String) {
     if !row.users.is_empty() {
         what.push(format!("as {}", row.users));
     }
-    (row.kind.to_string(), visible(&row.src), visible(&row.dst), visible(&what.join(" ")))
+    let [src, dst] = [&row.src, &row.dst].map(|names| visible(&shortened(names)));
+    (row.kind.to_string(), src, dst, visible(&what.join(" ")))
+}
+
+/// A list of names that people can read; JSON has all of them.
+fn shortened(names: &str) -> String {
+    let all: Vec<&str> = names.split(", ").collect();
+    match all.get(..NAMES) {
+        Some(first) if all.len() > NAMES + 1 => {
+            format!("{} and {} more", first.join(", "), all.len() - NAMES)
+        }
+        _ => names.to_owned(),
+    }
 }
 
 fn capitalized(text: &str) -> String {
