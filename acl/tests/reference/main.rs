@@ -8,6 +8,7 @@ mod case;
 mod claims;
 mod evaluator;
 mod json;
+mod resolve;
 
 use std::collections::BTreeSet;
 
