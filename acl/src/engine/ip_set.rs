@@ -102,17 +102,14 @@ impl IpSet {
     /// Whether it holds every address of `prefix`.
     #[must_use]
     pub fn contains_all(&self, prefix: Prefix) -> bool {
-        let (first, last) = bounds(prefix);
-        let ranges = self.family(prefix.addr.is_ipv4());
-        let after = ranges.partition_point(|range| range.0 <= first);
-        let range = after.checked_sub(1).and_then(|at| ranges.get(at));
-        range.is_some_and(|range| range.1 >= last)
+        holds(self.family(prefix.addr.is_ipv4()), bounds(prefix))
     }
 
     /// Whether it holds every address of `other`.
     #[must_use]
     pub fn is_superset(&self, other: &Self) -> bool {
-        other.prefixes().all(|prefix| self.contains_all(prefix))
+        let families = [(&self.v4, &other.v4), (&self.v6, &other.v6)];
+        families.into_iter().all(|(own, other)| other.iter().all(|range| holds(own, *range)))
     }
 
     /// Whether both hold a common address: a search in the larger for each range of the smaller.
@@ -265,6 +262,13 @@ fn merged(mut ranges: Ranges) -> Ranges {
         }
     }
     merged
+}
+
+/// Whether one of the ranges holds all of another: a search.
+fn holds(ranges: &Ranges, (first, last): (u128, u128)) -> bool {
+    let after = ranges.partition_point(|range| range.0 <= first);
+    let range = after.checked_sub(1).and_then(|at| ranges.get(at));
+    range.is_some_and(|range| range.1 >= last)
 }
 
 fn overlaps(ranges: &Ranges, (first, last): (u128, u128)) -> bool {

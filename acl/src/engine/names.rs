@@ -97,6 +97,11 @@ impl<'n> Names<'n> {
 
     /// As few names as cover exactly `set`, found greedily; nodes and ranges for what has none.
     pub(crate) fn cover(&self, set: &IpSet) -> Vec<String> {
+        let parts = set.parts();
+        let mut alike = self.names.iter().filter(|name| name.set.parts() == parts);
+        if let Some(same) = alike.find(|name| name.set == *set) {
+            return vec![same.text.clone()];
+        }
         let mut left = set.clone();
         let mut cover = Vec::new();
         // What stands for a part of the set has its lowest address in it.

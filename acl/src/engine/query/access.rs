@@ -1,10 +1,12 @@
 //! Who reaches what, in the policy's own names.
 
+use std::cmp::Reverse;
+
 use serde::Serialize;
 
 use super::party::{Party, QueryError, party, split_port};
 use crate::engine::boxes::{Cell, gained};
-use crate::engine::flow::pair;
+use crate::engine::flow::{Flow, pair};
 use crate::engine::ip_set::IpSet;
 use crate::engine::network::Network;
 
@@ -84,18 +86,25 @@ impl Network<'_, '_> {
         let anyone = sources.as_ref().unwrap_or(&flows.answered);
         let cells = flows.about(self, sources.as_ref(), targets.as_ref()).into_iter().map(|flow| {
             let destinations = match &targets {
-                Some(targets) => flow.targets.intersection(targets),
-                None => flow.targets.as_ref().clone(),
+                Some(targets) => flow.targets.intersection(targets).into(),
+                None => flow.targets,
             };
-            let items = port.map_or_else(|| flow.ports.clone(), |port| flow.ports.at(port));
-            Cell { sources: flow.sources.intersection(anyone), destinations, items }
+            let ports = port.map_or_else(|| flow.ports.clone(), |port| flow.ports.at(port));
+            Flow { targets: destinations, ports, ..flow }
+        });
+        let mut cells: Vec<Flow> = cells.filter(|flow| !flow.ports.is_empty()).collect();
+        drop_covered(&mut cells);
+        let cells = cells.into_iter().map(|flow| Cell {
+            sources: flow.sources.intersection(anyone),
+            destinations: flow.targets.as_ref().clone(),
+            items: flow.ports,
         });
         let cells: Vec<_> = cells
-            .filter(|cell| !cell.items.is_empty())
             .filter(|cell| pair(&cell.sources, &cell.destinations, self.inventory).is_some())
             .collect();
+        let cells = if cells.len() == 1 { cells } else { gained(&[], &cells) };
         let mut rows = Vec::new();
-        for cell in gained(&[], &cells) {
+        for cell in cells {
             if pair(&cell.sources, &cell.destinations, self.inventory).is_none() {
                 continue;
             }
@@ -121,4 +130,22 @@ impl Network<'_, '_> {
         rows.dedup();
         Ok(Access { symbolic: self.is_symbolic, rows })
     }
+}
+
+/// Drops flows all of which another one lets through: beside a rule for everyone little is left to
+/// be told apart.
+fn drop_covered(flows: &mut Vec<Flow>) {
+    flows.sort_by_cached_key(|flow| Reverse((flow.sources.len(), flow.targets.len())));
+    let mut kept: Vec<Flow> = Vec::with_capacity(flows.len());
+    for flow in flows.drain(..) {
+        let covers = |other: &Flow| {
+            flow.ports.difference(&other.ports).is_empty()
+                && other.targets.is_superset(&flow.targets)
+                && other.sources.is_superset(&flow.sources)
+        };
+        if !kept.iter().any(covers) {
+            kept.push(flow);
+        }
+    }
+    *flows = kept;
 }
