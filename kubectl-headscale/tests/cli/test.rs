@@ -303,3 +303,20 @@ fn a_report_never_overwrites_what_the_run_reads() {
         assert_eq!(run.code, Some(2), "{file}: {run}");
     }
 }
+
+#[test]
+fn nothing_to_test_is_no_success() {
+    let env = environment();
+    env.write("bare.hujson", r#"{"acls": []}"#);
+    assert_snapshot!(env.run(&["policy", "test", "bare.hujson"]), @"
+    exit: 2
+    --- stderr
+    note: bare.hujson: no tests; the nodes are made up from the policy; name the real ones with --tailnet
+    error: there is nothing to test
+    hint: give the policy `tests`, or name a suite with --suite or under `suites` in .headscale-policy.yaml
+    ");
+    assert_eq!(env.run(&["policy", "test", "bare.hujson", "--coverage"]).code, Some(0));
+    env.write("empty.yaml", "version: 1\n");
+    let with_suite = env.run(&["policy", "test", "bare.hujson", "--suite", "empty.yaml"]);
+    assert_eq!(with_suite.code, Some(2), "{with_suite}");
+}

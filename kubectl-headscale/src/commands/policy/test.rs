@@ -139,6 +139,8 @@ impl TestArgs {
             max_findings: self.max_findings,
         };
         let is_one = policies.len() == 1;
+        // Findings about what is not tested are an answer too.
+        let mut has_tests = self.coverage || self.mutate || policies.is_empty();
         for policy in policies {
             let (coverage, mutate) = (self.coverage, self.mutate);
             let verification = Verification {
@@ -152,8 +154,12 @@ impl TestArgs {
                 today: Some(context.environment.today),
             };
             let (findings, uncounted) = match verify(&policy.text, &verification) {
-                Err(refused) => (refused.findings, refused.uncounted),
+                Err(refused) => {
+                    has_tests = true;
+                    (refused.findings, refused.uncounted)
+                }
                 Ok(verified) => {
+                    has_tests |= verified.own_tests + verified.entries > 0;
                     let made_up = about.tailnet.is_none();
                     context.ui.note(&summary(&policy.name, &verified, made_up));
                     let Verified { policy: checked, suites: found, .. } = verified;
@@ -168,6 +174,12 @@ impl TestArgs {
                 findings,
                 uncounted,
             });
+        }
+        if !has_tests {
+            return Err(CommandError::usage("there is nothing to test").hint(
+                "give the policy `tests`, or name a suite with --suite or under `suites` in \
+                 .headscale-policy.yaml",
+            ));
         }
         report.files.extend(suites.reports(&levels));
 
