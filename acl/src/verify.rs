@@ -1,10 +1,10 @@
 //! Everything that tests a policy, run at once: its own tests, suites, what they cover, and which
 //! mistakes they would notice.
 
-use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::check::{Checked, Date, Options, OwnTests, check_and, failed_tests};
-use crate::engine::{Change, Coverage, Inventory, Mutant, NameCoverage, Network, symbolic};
+use crate::engine::{Change, Coverage, Fate, Inventory, Mutant, NameCoverage, Network, symbolic};
 use crate::finding::{Finding, Findings, Severity};
 use crate::hujson::Document;
 use crate::rules::{MUTANT_SURVIVES, NAME_UNTESTED, RULE_UNTESTED};
@@ -24,7 +24,7 @@ pub struct Suite<'s> {
 }
 
 /// What to test a policy with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Verification<'a> {
     /// Its name, to tell where a rule stands.
     pub name: &'a str,
@@ -42,6 +42,8 @@ pub struct Verification<'a> {
     pub mutate: bool,
     /// Today, for `policy-ignore` comments with an end.
     pub today: Option<Date>,
+    /// Told how many broken policies are tested, and of how many.
+    pub progress: &'a dyn Fn(usize, usize),
 }
 
 /// What came out.
@@ -133,7 +135,7 @@ pub fn verify(text: &[u8], verification: &Verification<'_>) -> Result<Verified, 
         lines: LineIndex::new(text),
         findings: Findings::new(),
         coverage: None,
-        mutants: BTreeMap::new(),
+        mutants: Vec::new(),
         verified: Verified {
             suites: vec![Vec::new(); verification.suites.len()],
             ..Verified::default()
@@ -155,6 +157,12 @@ pub fn verify(text: &[u8], verification: &Verification<'_>) -> Result<Verified, 
     Ok(run.end(&doc))
 }
 
+impl fmt::Debug for Verification<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verification").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 impl Default for Verification<'_> {
     fn default() -> Self {
         Self {
@@ -166,6 +174,7 @@ impl Default for Verification<'_> {
             coverage: false,
             mutate: false,
             today: None,
+            progress: &|_, _| {},
         }
     }
 }
@@ -176,8 +185,8 @@ struct Run<'a> {
     lines: LineIndex,
     findings: Findings,
     coverage: Option<Coverage>,
-    /// Mistakes by number, and whether a test notices each.
-    mutants: BTreeMap<usize, (Mutant, bool)>,
+    /// Mistakes, and what becomes of each where it is noticed best.
+    mutants: Vec<(Mutant, Fate)>,
     verified: Verified,
 }
 
@@ -225,16 +234,20 @@ impl Run<'_> {
             failures
         };
         let before = failures(network);
-        let mutants = &mut self.mutants;
-        network.mutants(&mut |number, mutant, broken| {
-            let (_, noticed) = mutants.entry(number).or_insert_with(|| (mutant.clone(), false));
-            let entries = suites.iter().flat_map(|(_, entries)| *entries);
-            *noticed = *noticed
-                || failures(broken) != before
+        let mut notices = |broken: &Network<'_, '_>| {
+            let mut entries = suites.iter().flat_map(|(_, entries)| *entries).zip(&outcomes);
+            failures(broken) != before
                 || entries
-                    .zip(&outcomes)
-                    .any(|(entry, holds)| entry.verify(broken, &|_| String::new()).holds != *holds);
-        });
+                    .any(|(entry, holds)| entry.verify(broken, &|_| String::new()).holds != *holds)
+        };
+        let mutants = network.mutants(&mut notices, self.verification.progress);
+        if self.mutants.is_empty() {
+            self.mutants = mutants;
+            return;
+        }
+        for ((_, known), (_, fate)) in self.mutants.iter_mut().zip(mutants) {
+            *known = fate.max(*known);
+        }
     }
 
     fn end(mut self, doc: &Document<'_>) -> Verified {
@@ -281,9 +294,11 @@ impl Run<'_> {
 
     fn tell_mutants(&mut self) -> Tally {
         let mut tally = Tally::default();
-        for (mutant, noticed) in std::mem::take(&mut self.mutants).into_values() {
-            tally.add(noticed);
-            if noticed {
+        for (mutant, fate) in std::mem::take(&mut self.mutants) {
+            if fate != Fate::Same {
+                tally.add(fate == Fate::Noticed);
+            }
+            if fate != Fate::Survives {
                 continue;
             }
             self.findings.push(&MUTANT_SURVIVES, || {

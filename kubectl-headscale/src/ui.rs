@@ -127,6 +127,14 @@ impl<'a> Ui<'a> {
         }
     }
 
+    /// Shows how far slow work has come, in one line of a terminal; elsewhere nothing. `None` takes
+    /// the line away.
+    pub(crate) fn progress(&mut self, line: Option<&str>) {
+        if self.stderr_color && !self.quiet {
+            self.tell(&format!("\r\x1b[K{}", line.unwrap_or_default()));
+        }
+    }
+
     /// Tells something that the user should look at.
     pub(crate) fn warning(&mut self, message: &str) {
         self.labelled("warning", AnsiColor::Yellow, message);

@@ -46,7 +46,7 @@ pub use diff::{Diff, Kind, Refused, Row, Verdict, diff};
 pub use inventory::Inventory;
 pub use ip_set::{IpRange, IpSet};
 pub use json::Layout;
-pub use mutants::{Change, Mutant};
+pub use mutants::{Change, Fate, Mutant};
 pub use network::Network;
 pub use node_set::NodeSet;
 pub use output::{

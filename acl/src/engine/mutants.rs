@@ -51,13 +51,29 @@ impl Change {
     }
 }
 
+/// What becomes of a broken policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fate {
+    /// It says the same for these nodes.
+    Same,
+    /// Nobody notices.
+    Survives,
+    /// It is noticed.
+    Noticed,
+}
+
 impl<'d> Network<'_, 'd> {
-    /// Breaks the policy rule by rule and hands each broken one to `test`, compiled for the same
-    /// nodes. One that changes nothing for these nodes is not handed on. The mutants are the same
-    /// and in the same order whatever the nodes are, so `test` is handed its number too.
+    /// Breaks the policy rule by rule, compiles each broken one for the same nodes, and asks
+    /// `notices` of it. The mutants are the same and in the same order whatever the nodes are.
+    /// `progress` is told how many are done, and of how many.
     ///
-    /// Costs compiling the policy, and comparing it, up to three times for each rule.
-    pub fn mutants(&self, test: &mut dyn FnMut(usize, &Mutant, &Network<'_, 'd>)) {
+    /// Costs compiling the policy up to three times for each rule, and comparing it where nobody
+    /// notices.
+    pub fn mutants(
+        &self,
+        notices: &mut dyn FnMut(&Network<'_, 'd>) -> bool,
+        progress: &dyn Fn(usize, usize),
+    ) -> Vec<(Mutant, Fate)> {
         let policy = self.policy;
         let acls = policy.acls.iter().flatten().map(|rule| rule.span).enumerate();
         let grants = policy.grants.iter().flatten().map(|rule| rule.span).enumerate();
@@ -65,17 +81,23 @@ impl<'d> Network<'_, 'd> {
         let rules = (acls.map(|rule| (RuleSection::Acls, rule)))
             .chain(grants.map(|rule| (RuleSection::Grants, rule)))
             .chain(ssh.map(|rule| (RuleSection::Ssh, rule)));
-        let rules = rules.flat_map(|rule| Change::ALL.map(|change| (rule, change)));
-        let mut number = 0;
-        for ((section, (index, span)), change) in rules {
+        let rules: Vec<_> =
+            rules.flat_map(|rule| Change::ALL.map(|change| (rule, change))).collect();
+        let mut mutants = Vec::new();
+        for (done, ((section, (index, span)), change)) in rules.iter().copied().enumerate() {
+            progress(done, rules.len());
             let Some(broken) = broken(policy, section, index, change) else { continue };
             let network = Network::new(&broken, self.doc, self.inventory, self.semantics);
-            let mutant = Mutant { section, index, span, change };
-            if Diff::between(self, &network).verdict != Verdict::Same {
-                test(number, &mutant, &network);
-            }
-            number += 1;
+            let fate = if notices(&network) {
+                Fate::Noticed
+            } else if Diff::between(self, &network).verdict == Verdict::Same {
+                Fate::Same
+            } else {
+                Fate::Survives
+            };
+            mutants.push((Mutant { section, index, span, change }, fate));
         }
+        mutants
     }
 }
 

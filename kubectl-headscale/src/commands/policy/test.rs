@@ -1,5 +1,6 @@
 //! `kubectl headscale policy test`
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::output::{self, Output};
+use crate::report::visible::folded;
 use crate::report::{FileReport, Format, Report, counts};
 use crate::severity::{FailOn, Levels, RuleLevel};
 use crate::suite::Suite;
@@ -143,6 +145,13 @@ impl TestArgs {
         let mut has_tests = self.coverage || self.mutate || policies.is_empty();
         for policy in policies {
             let (coverage, mutate) = (self.coverage, self.mutate);
+            let ui = RefCell::new(&mut context.ui);
+            let progress = |done: usize, all: usize| {
+                if done.is_multiple_of(10) {
+                    let line = format!("{}: mistake {done} of {all}", folded(&policy.name));
+                    ui.borrow_mut().progress(Some(&line));
+                }
+            };
             let verification = Verification {
                 name: &policy.name,
                 tailnet: about.tailnet.as_ref(),
@@ -152,8 +161,13 @@ impl TestArgs {
                 coverage,
                 mutate,
                 today: Some(context.environment.today),
+                progress: &progress,
             };
-            let (findings, uncounted) = match verify(&policy.text, &verification) {
+            let verified = verify(&policy.text, &verification);
+            if mutate {
+                context.ui.progress(None);
+            }
+            let (findings, uncounted) = match verified {
                 Err(refused) => {
                     has_tests = true;
                     (refused.findings, refused.uncounted)
