@@ -67,7 +67,7 @@ impl Annotations {
 
 /// Refers to content by its digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "a descriptor")]
 pub(crate) struct Descriptor {
     pub(crate) media_type: String,
     pub(crate) digest: Digest,
@@ -96,7 +96,7 @@ impl Descriptor {
 
 /// A manifest, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 pub(crate) struct Manifest {
     schema_version: u32,
     #[serde(default)]
@@ -109,7 +109,7 @@ pub(crate) struct Manifest {
 
 /// What a manifest says before anything else of it is known.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 struct Shape {
     schema_version: u32,
     #[serde(default)]
@@ -179,7 +179,7 @@ impl Manifest {
 
 /// A configuration.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 struct Config {
     #[serde(default)]
     created: Option<String>,
@@ -192,6 +192,7 @@ struct Config {
 
 /// What a configuration tells of the component; never trusted, because the component tells it too.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 struct Interfaces {
     exports: Vec<String>,
     imports: Vec<String>,
@@ -220,6 +221,12 @@ impl std::fmt::Display for Part {
     }
 }
 
+/// A size for people.
+pub(crate) fn bytes(size: u64) -> String {
+    const MIB: u64 = 1 << 20;
+    if size.is_multiple_of(MIB) { format!("{} MiB", size / MIB) } else { format!("{size} bytes") }
+}
+
 /// Content that is no plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ArtifactError {
@@ -234,7 +241,7 @@ pub enum ArtifactError {
         actual: Digest,
     },
     /// A part is larger than it may be.
-    #[error("the {part} is larger than {limit} bytes")]
+    #[error("the {part} is larger than {}", bytes(*.limit))]
     TooLarge {
         /// Which one.
         part: Part,

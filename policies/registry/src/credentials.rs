@@ -190,7 +190,7 @@ impl Credentials {
                     Err(helper(registry, &plain(&said)))
                 }
                 CredentialRetrievalError::HelperCommunicationError => {
-                    Err(helper(registry, "it cannot be run"))
+                    Err(helper(registry, "it cannot be run, or ends before it is asked"))
                 }
                 CredentialRetrievalError::MalformedHelperResponse => {
                     Err(helper(registry, "its answer is not {\"Username\": …, \"Secret\": …}"))

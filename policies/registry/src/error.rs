@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::artifact::{ArtifactError, Part};
+use crate::artifact::{ArtifactError, Part, bytes};
 use crate::credentials::CredentialError;
 use crate::digest::Digest;
 use crate::reference::OciReference;
@@ -15,7 +15,7 @@ pub enum Error {
     #[error("{reference} is not in the registry")]
     NotFound {
         /// What was asked for.
-        reference: OciReference,
+        reference: Box<OciReference>,
     },
     /// The registry wants other credentials, or any.
     #[error("{registry} does not let us use {reference}: {detail}")]
@@ -23,7 +23,7 @@ pub enum Error {
         /// The registry.
         registry: String,
         /// What was asked for.
-        reference: OciReference,
+        reference: Box<OciReference>,
         /// What it says.
         detail: String,
     },
@@ -39,7 +39,7 @@ pub enum Error {
     #[error("{reference}: the {part} has another digest: expected {expected}, found {actual}")]
     Integrity {
         /// What was asked for.
-        reference: OciReference,
+        reference: Box<OciReference>,
         /// What is wrong.
         part: Part,
         /// The digest that was asked for.
@@ -48,10 +48,10 @@ pub enum Error {
         actual: Digest,
     },
     /// What came is larger than is read.
-    #[error("{reference}: the {part} is larger than {limit} bytes")]
+    #[error("{reference}: the {part} is larger than {}", bytes(*.limit))]
     TooLarge {
         /// What was asked for.
-        reference: OciReference,
+        reference: Box<OciReference>,
         /// What is too large.
         part: Part,
         /// The limit in bytes: ours, or what the manifest says.
@@ -61,7 +61,7 @@ pub enum Error {
     #[error("{reference}: {detail}")]
     Invalid {
         /// What was asked for.
-        reference: OciReference,
+        reference: Box<OciReference>,
         /// What is wrong.
         detail: String,
     },
@@ -101,7 +101,7 @@ impl Error {
     }
 
     pub(crate) fn artifact(reference: &OciReference, error: ArtifactError) -> Self {
-        let reference = reference.clone();
+        let reference = Box::new(reference.clone());
         match error {
             ArtifactError::Integrity { part, expected, actual } => {
                 Self::Integrity { reference, part, expected, actual }

@@ -73,7 +73,7 @@ impl Entry {
         ];
         for (field, locked, found) in fields {
             if locked != found {
-                let reference = self.reference.clone();
+                let reference = Box::new(self.reference.clone());
                 return Err(LockError::Mismatch { reference, field, locked, found });
             }
         }
@@ -119,13 +119,13 @@ pub enum LockError {
     #[error("{reference} is not in {LOCK_FILE}")]
     Missing {
         /// The reference.
-        reference: OciReference,
+        reference: Box<OciReference>,
     },
     /// The reference and its entry name different manifests.
     #[error("{reference} is locked to {locked} in {LOCK_FILE}")]
     Conflict {
         /// The reference, with the digest that it asks for.
-        reference: OciReference,
+        reference: Box<OciReference>,
         /// The digest in the lock file.
         locked: Digest,
     },
@@ -133,13 +133,21 @@ pub enum LockError {
     #[error("{reference}: {field} is {found}, and {LOCK_FILE} says {locked}")]
     Mismatch {
         /// The name of the plugin.
-        reference: OciReference,
+        reference: Box<OciReference>,
         /// The key in the lock file.
         field: &'static str,
         /// What the lock file says.
         locked: String,
         /// What the plugin has.
         found: String,
+    },
+    /// What is to be locked is not what the reference names.
+    #[error("{reference} is not the plugin with the manifest {found}")]
+    OtherManifest {
+        /// The reference, with its digest.
+        reference: Box<OciReference>,
+        /// The digest of the plugin.
+        found: Digest,
     },
     /// The file is not a lock file.
     #[error("{LOCK_FILE}{}: {message}", .place.map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default())]
@@ -174,6 +182,7 @@ impl LockError {
                 "do not use the plugin before you know why; `kubectl headscale plugin pull` locks \
                  what the registry has now"
             }
+            Self::OtherManifest { .. } => "remove the digest from the reference, or correct it",
             Self::Invalid { .. } => {
                 "take the file from version control, or remove it and let `kubectl headscale \
                  plugin pull` write it"
@@ -263,7 +272,15 @@ impl Lock {
                     snippets: serde_saphyr::SnippetMode::Off,
                 });
                 let end = text.rfind(" at line ").unwrap_or(text.len());
-                let message = text.get(..end).unwrap_or_default().to_owned();
+                // In the words of people who write YAML.
+                let message = text
+                    .get(..end)
+                    .unwrap_or_default()
+                    .replace("unknown field", "unknown key")
+                    .replace("missing field", "missing key")
+                    .replace("expected sequence start", "expected a list")
+                    .replace("expected mapping start", "expected keys and values")
+                    .replace("invalid u64", "expected a whole number, 0 or more");
                 LockError::Invalid { place, message }
             })?;
         debug_assert_eq!(stored.version, VERSION);
@@ -298,7 +315,13 @@ impl Lock {
     /// [`LockError::Invalid`] when an entry cannot be written, which no entry of a component is.
     pub fn render(&self) -> Result<String, LockError> {
         let stored = ToStore { version: VERSION, plugins: &self.entries };
-        let yaml = serde_saphyr::to_string(&stored).map_err(|error| whole(error.to_string()))?;
+        // One line for each value, so that a review shows what changed.
+        let options = serde_saphyr::ser_options! {
+            compact_list_indent: false,
+            prefer_block_scalars: false,
+        };
+        let yaml = serde_saphyr::to_string_with_options(&stored, options)
+            .map_err(|error| whole(error.to_string()))?;
         Ok(format!("{HEADER}{yaml}"))
     }
 
@@ -344,7 +367,7 @@ impl Lock {
         reference: &'l OciReference,
         mode: Mode,
     ) -> Result<Pin<'l>, LockError> {
-        let missing = || LockError::Missing { reference: reference.clone() };
+        let missing = || LockError::Missing { reference: Box::new(reference.clone()) };
         let Some(entry) = self.entry(reference) else {
             return match (mode, reference.digest()) {
                 (Mode::Unlocked, Some(digest)) => Ok(Pin::Named(digest)),
@@ -353,7 +376,7 @@ impl Lock {
         };
         match reference.digest() {
             Some(digest) if *digest != entry.manifest => Err(LockError::Conflict {
-                reference: reference.clone(),
+                reference: Box::new(reference.clone()),
                 locked: entry.manifest.clone(),
             }),
             _ => Ok(Pin::Locked(entry)),
@@ -370,18 +393,16 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// [`LockError::Mismatch`] when the reference has another digest than the artifact.
+    /// [`LockError::OtherManifest`] when the reference has another digest than the artifact.
     pub fn insert(
         &mut self,
         reference: &OciReference,
         artifact: &Artifact,
     ) -> Result<Change, LockError> {
         if let Some(asked) = reference.digest().filter(|digest| *digest != artifact.digest()) {
-            return Err(LockError::Mismatch {
-                reference: reference.name(),
-                field: "manifest",
-                locked: asked.to_string(),
-                found: artifact.digest().to_string(),
+            return Err(LockError::OtherManifest {
+                reference: Box::new(reference.name().pinned(asked.clone())),
+                found: artifact.digest().clone(),
             });
         }
         let entry = Entry::of(reference, artifact);

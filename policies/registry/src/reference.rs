@@ -109,12 +109,22 @@ impl OciReference {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{text:?} is not a plugin reference: {problem}")]
 pub struct ReferenceError {
-    /// The text.
+    /// The text, without a password.
     pub text: String,
     /// What is wrong, and what was expected.
     pub problem: String,
     /// How to write it.
     pub help: String,
+}
+
+/// `text` for messages: what stands before the host may be a password.
+fn without_password(text: &str) -> String {
+    let user = text.split_once("://").and_then(|(scheme, rest)| {
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (_, host) = host.rsplit_once('@')?;
+        Some(format!("{scheme}://…@{host}/{path}"))
+    });
+    user.unwrap_or_else(|| text.to_owned())
 }
 
 const FORMS: &str =
@@ -132,7 +142,7 @@ impl FromStr for Reference {
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
         parse(text).map_err(|(problem, help)| ReferenceError {
-            text: text.to_owned(),
+            text: without_password(text),
             problem,
             help,
         })
@@ -225,6 +235,12 @@ fn builtin(name: &str) -> Result<BuiltinReference, Problem> {
 }
 
 fn oci(rest: &str) -> Result<OciReference, Problem> {
+    if rest.split('/').next().is_some_and(|host| host.contains('@')) {
+        return problem(
+            "it has a user before the host",
+            "remove it: user and password belong into docker's config.json",
+        );
+    }
     let (rest, digest) = match rest.split_once('@') {
         Some((rest, digest)) => match digest.parse::<Digest>() {
             Ok(digest) => (rest, Some(digest)),
@@ -284,8 +300,7 @@ fn check_registry(registry: &str) -> Result<(), Problem> {
     if !valid_host {
         return problem(
             format!("{host:?} is not the name of a host"),
-            "write oci://HOST/REPOSITORY:TAG or oci://HOST:PORT/REPOSITORY:TAG, without user and \
-             password: those belong into docker's config.json",
+            "write oci://HOST/REPOSITORY:TAG or oci://HOST:PORT/REPOSITORY:TAG",
         );
     }
     let valid_port = port.is_none_or(|port| {

@@ -73,7 +73,7 @@ impl Challenge {
         Ok(Self { realm, service: parameter("service"), scope })
     }
 
-    fn parameters<'a>(&'a self) -> Vec<(&'static str, &'a str)> {
+    fn parameters(&self) -> Vec<(&'static str, &str)> {
         let service = self.service.as_deref().map(|service| ("service", service));
         service.into_iter().chain([("scope", self.scope.as_str())]).collect()
     }
@@ -85,20 +85,8 @@ async fn token(
     asks: &ChallengeRef<'_>,
 ) -> Result<String, Error> {
     let challenge = Challenge::of(session, action, asks)?;
-    let mut pause = session.options.pause;
-    for _ in 1..session.options.attempts {
-        match token_once(session, &challenge).await {
-            Err(Error::Unavailable { .. }) => tokio::time::sleep(pause).await,
-            done => return done,
-        }
-        pause = pause.saturating_mul(2);
-    }
-    token_once(session, &challenge).await
-}
-
-async fn token_once(session: &Session<'_>, challenge: &Challenge) -> Result<String, Error> {
     let response =
-        request(session, challenge).send().await.map_err(|error| session.failed(&error))?;
+        request(session, &challenge).send().await.map_err(|error| session.failed(&error))?;
     match response.status() {
         StatusCode::OK => {}
         status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {

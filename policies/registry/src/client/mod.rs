@@ -173,7 +173,7 @@ impl Client {
         let digest = artifact.digest();
         if let Some(expected) = reference.digest().filter(|expected| *expected != digest) {
             return Err(Error::Integrity {
-                reference: reference.clone(),
+                reference: Box::new(reference.clone()),
                 part: Part::Manifest,
                 expected: expected.clone(),
                 actual: digest.clone(),
@@ -216,7 +216,7 @@ async fn pull_manifest(
     for expected in reference.digest().into_iter().chain(claimed.as_ref()) {
         if *expected != actual {
             return Err(Error::Integrity {
-                reference: reference.clone(),
+                reference: Box::new(reference.clone()),
                 part: Part::Manifest,
                 expected: expected.clone(),
                 actual,

@@ -1,10 +1,12 @@
 //! The requests of one pull or push.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client as Http, Method, Request, Response, StatusCode, Url};
+use rustls::crypto::CryptoProvider;
 use serde::Deserialize;
 
 use crate::artifact::{MANIFEST_TYPE, Part};
@@ -128,12 +130,8 @@ impl<'o> Session<'o> {
     /// Uploads a blob if the registry does not have it.
     pub(super) async fn upload(&mut self, digest: &Digest, content: &[u8]) -> Result<(), Error> {
         let url = self.url(&format!("blobs/{digest}"))?;
-        let there = self.send(Action::Push, &Request::new(Method::HEAD, url)).await?;
-        if there.status().is_success() {
+        if self.is_there(&url).await? {
             return Ok(());
-        }
-        if there.status() != StatusCode::NOT_FOUND {
-            return Err(self.refused(there).await);
         }
         let mut begin = Request::new(Method::POST, self.url("blobs/uploads/")?);
         *begin.body_mut() = Some(Vec::new().into());
@@ -155,6 +153,24 @@ impl<'o> Session<'o> {
         self.created(&upload).await.map(|_| ())
     }
 
+    /// Whether there is something at `url`. Asks again where the registry is not available.
+    async fn is_there(&mut self, url: &Url) -> Result<bool, Error> {
+        let mut pauses = pauses(self.options);
+        loop {
+            let head = Request::new(Method::HEAD, url.clone());
+            let error = match self.send(Action::Push, &head).await {
+                Ok(answer) if answer.status().is_success() => return Ok(true),
+                Ok(answer) if answer.status() == StatusCode::NOT_FOUND => return Ok(false),
+                Ok(answer) => self.refused(answer).await,
+                Err(error) => error,
+            };
+            match pauses.next().filter(|_| matches!(error, Error::Unavailable { .. })) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(error),
+            }
+        }
+    }
+
     /// Puts a manifest under the tag of the reference, or under its digest.
     pub(super) async fn put_manifest(
         &mut self,
@@ -167,7 +183,7 @@ impl<'o> Session<'o> {
         *put.body_mut() = Some(content.to_vec().into());
         match self.created(&put).await? {
             Some(claimed) if claimed != *digest => Err(Error::Integrity {
-                reference: self.reference.clone(),
+                reference: Box::new(self.reference.clone()),
                 part: Part::Manifest,
                 expected: digest.clone(),
                 actual: claimed,
@@ -210,15 +226,16 @@ impl<'o> Session<'o> {
         part: Part,
         limit: u64,
     ) -> Result<(HeaderMap, Vec<u8>), Error> {
-        let mut pause = self.options.pause;
-        for _ in 1..self.options.attempts {
+        let mut pauses = pauses(self.options);
+        loop {
             match self.get_once(url, accept, part, limit).await {
-                Err(Error::Unavailable { .. }) => tokio::time::sleep(pause).await,
+                Err(error @ Error::Unavailable { .. }) => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => return Err(error),
+                },
                 done => return done,
             }
-            pause = pause.saturating_mul(2);
         }
-        self.get_once(url, accept, part, limit).await
     }
 
     async fn get_once(
@@ -237,7 +254,9 @@ impl<'o> Session<'o> {
         let headers = response.headers().clone();
         match read(response, limit).await {
             Ok(Some(body)) => Ok((headers, body)),
-            Ok(None) => Err(Error::TooLarge { reference: self.reference.clone(), part, limit }),
+            Ok(None) => {
+                Err(Error::TooLarge { reference: Box::new(self.reference.clone()), part, limit })
+            }
             Err(error) => Err(self.failed(&error)),
         }
     }
@@ -284,7 +303,7 @@ impl<'o> Session<'o> {
     pub(super) fn unauthorized(&self, detail: &str) -> Error {
         Error::Unauthorized {
             registry: self.reference.registry().to_owned(),
-            reference: self.reference.clone(),
+            reference: Box::new(self.reference.clone()),
             detail: plain(detail),
         }
     }
@@ -317,7 +336,9 @@ impl<'o> Session<'o> {
         };
         let told = said.map_or_else(|| status.to_string(), |said| format!("{status}: {said}"));
         match status {
-            StatusCode::NOT_FOUND => Error::NotFound { reference: self.reference.clone() },
+            StatusCode::NOT_FOUND => {
+                Error::NotFound { reference: Box::new(self.reference.clone()) }
+            }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.unauthorized(&told),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => self.unavailable(&told),
             status if status.is_server_error() => self.unavailable(&told),
@@ -326,8 +347,14 @@ impl<'o> Session<'o> {
     }
 }
 
+/// The pauses between attempts.
+fn pauses(options: &Options) -> impl Iterator<Item = Duration> + use<> {
+    let pauses = std::iter::successors(Some(options.pause), |pause| pause.checked_mul(2));
+    pauses.take(options.attempts.saturating_sub(1) as usize)
+}
+
 fn invalid(reference: &OciReference, detail: impl AsRef<str>) -> Error {
-    Error::Invalid { reference: reference.clone(), detail: plain(detail.as_ref()) }
+    Error::Invalid { reference: Box::new(reference.clone()), detail: plain(detail.as_ref()) }
 }
 
 fn no_tls(url: &Url) -> String {
@@ -337,7 +364,9 @@ fn no_tls(url: &Url) -> String {
 fn connect(options: &Options, plain_http: PlainHttp, local: bool) -> Result<Http, Error> {
     let setup = |error: reqwest::Error| Error::Setup(error.to_string());
     // The process has one provider of cryptography; another part of it may have chosen already.
-    _ = rustls::crypto::ring::default_provider().install_default();
+    if CryptoProvider::get_default().is_none() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+    }
     let redirect = move |attempt: Attempt<'_>| {
         if attempt.previous().len() > MAX_REDIRECTS {
             return attempt.error("the registry redirects again and again");
