@@ -18,6 +18,7 @@ demo: ## Build the plugin and show on examples/ what it does
 	@examples/demo.sh
 
 test: ## Run all tests
+	tests/tools/docker-registry
 	cargo test --workspace --locked
 
 lint: ## Format, clippy, rustdoc, licences, the dependency rule and generated files

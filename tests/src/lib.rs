@@ -5,6 +5,7 @@ use std::io::Write as _;
 pub mod conformance;
 pub mod policies;
 pub mod tailnets;
+pub mod tools;
 
 /// Prints `line` to standard error past the test runner's capture: for what a run is made for, such
 /// as counts of agreement, and for what it had to skip.

@@ -13,9 +13,10 @@ use thiserror::Error;
 /// Each crate of the workspace with the crates of ours that it may depend on, lowest first.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("headscale-acl", &[]),
+    ("headscale-policy-registry", &[]),
     // Nothing that ships contains it: dev-dependencies name it, and xtask.
     ("headscale-testkit", &[]),
-    ("kubectl-headscale", &["headscale-acl"]),
+    ("kubectl-headscale", &["headscale-acl", "headscale-policy-registry"]),
     (XTASK, &["headscale-acl", "headscale-testkit", "kubectl-headscale"]),
 ];
 

@@ -198,12 +198,13 @@ fn silence_ends() {
         let server = wrong(about, |answer| answer.end(End::Never));
         let idle = Options { idle_timeout: brief, attempts: 2, ..options() };
         let error = pull_with(idle, &server.reference("a:1")).expect_err("silence");
-        let asked = server.requests().len();
-        let before = [What::Manifest, What::Config, What::Component]
-            .iter()
-            .take_while(|part| **part != about)
-            .count();
-        assert_eq!((kind(&error), asked), ("unavailable", before + 2));
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(
+                told(&server, &error),
+                @"REGISTRY cannot be used: no answer in time"
+            );
+        }
+        assert!(server.requests().len() >= 2, "{about:?}");
 
         let server = wrong(about, |answer| answer.end(End::Never));
         let whole = Options { timeout: brief, ..options() };

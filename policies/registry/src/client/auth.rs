@@ -38,7 +38,11 @@ pub(super) async fn answer(
         let value = request.headers().get(AUTHORIZATION).cloned();
         return value.ok_or_else(|| session.invalid("the password cannot be sent"));
     }
-    Err(session.unauthorized("it asks for credentials of a kind that is not known"))
+    Err(session.unauthorized(if asked.is_empty() {
+        "it asks for credentials and does not say for which"
+    } else {
+        "it asks for credentials of a kind that is not known"
+    }))
 }
 
 fn header(session: &Session<'_>, text: &str) -> Result<HeaderValue, Error> {
