@@ -25,6 +25,7 @@ fn graph(rows: &[(&str, &[&str])]) -> Graph {
 fn workspace_with(rows: &[(&str, &[&str])]) -> Graph {
     let mut all = graph(&[
         ("headscale-acl*", &["serde"]),
+        ("headscale-policy-registry*", &[]),
         ("headscale-testkit*", &[]),
         ("kubectl-headscale!", &["headscale-acl", "clap"]),
         ("xtask!", &["headscale-acl", "kubectl-headscale"]),
@@ -67,7 +68,7 @@ fn a_build_dependency_counts() {
     package.build.insert("headscale-testkit".to_owned());
     insta::assert_snapshot!(refusal(&graph), @r"
     the dependency rule is broken (xtask/src/layers.rs holds it):
-      kubectl-headscale -> headscale-testkit: kubectl-headscale may depend only on headscale-acl
+      kubectl-headscale -> headscale-testkit: kubectl-headscale may depend only on headscale-acl, headscale-policy-registry
     ");
 }
 

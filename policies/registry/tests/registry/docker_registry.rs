@@ -1,7 +1,5 @@
 //! Plugins in a real registry: Docker's own.
 
-mod support;
-
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -11,6 +9,8 @@ use headscale_policy_registry::{
     Artifact, Client, Credentials, Digest, Error, OciReference, Options, Store, Transport, block_on,
 };
 use headscale_testkit::tools::tool;
+
+use crate::support;
 
 /// A running registry, and what it keeps; gone with the value.
 struct Registry {
@@ -54,7 +54,7 @@ impl Registry {
         let mut lines = BufReader::new(process.stderr.take().expect("a pipe")).lines();
         let mut said = String::new();
         let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            said += &format!("{line}\n");
+            said.extend([line.as_str(), "\n"]);
             let (_, rest) = line.split_once("listening on ")?;
             rest.split([',', '"']).next().map(str::to_owned)
         });
@@ -76,7 +76,7 @@ impl Registry {
     fn blob(&self, digest: &Digest) -> PathBuf {
         let hex = digest.hex();
         let blobs = self.directory.path().join("data/docker/registry/v2/blobs/sha256");
-        blobs.join(&hex[..2]).join(hex).join("data")
+        blobs.join(hex.split_at(2).0).join(hex).join("data")
     }
 }
 

@@ -127,7 +127,7 @@ fn helpers() {
     assert!(made.success());
     let path = std::env::var("PATH").unwrap_or_default();
     let output = std::process::Command::new(std::env::current_exe().expect("this program"))
-        .args(["--exact", "helpers", "--nocapture"])
+        .args(["--exact", "credentials::helpers", "--nocapture"])
         .env(HELPERS, directory.path())
         .env("PATH", format!("{}:{path}", directory.path().display()))
         .output()

@@ -1,5 +1,4 @@
-//! What the tests of this crate share. Each uses a part of it.
-#![allow(dead_code, reason = "every test is a program of its own and uses a part")]
+//! What the tests share.
 
 pub(crate) mod server;
 

@@ -1,12 +1,12 @@
 //! The local store.
 
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use headscale_policy_registry::{Artifact, Digest, Store, StoreError, Stored};
+
+use crate::support;
 
 const LATER: Duration = Duration::from_secs(2 * 60 * 60);
 

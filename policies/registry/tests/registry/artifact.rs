@@ -1,9 +1,9 @@
 //! Plugins as registries keep them.
 
-mod support;
-
 use headscale_policy_registry::{Annotations, Artifact, ArtifactError, Digest, Part};
 use serde_json::{Value, json};
+
+use crate::support;
 
 fn pretty(json: &[u8]) -> String {
     let value: Value = serde_json::from_slice(json).expect("JSON");

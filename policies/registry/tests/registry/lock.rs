@@ -1,12 +1,12 @@
 //! The lock file.
 
-mod support;
-
 use std::fs;
 
 use headscale_policy_registry::{
     Change, Digest, LOCK_FILE, Lock, LockError, Mode, OciReference, Pin,
 };
+
+use crate::support;
 
 fn reference(text: &str) -> OciReference {
     text.parse().expect(text)

@@ -1,9 +1,9 @@
 //! What is read of components without running them.
 
-mod support;
-
 use headscale_policy_registry::{Inspection, Kind, inspect};
 use proptest::prelude::*;
+
+use crate::support;
 
 fn told(inspection: &Inspection) -> String {
     let externs = |title: &str, externs: &[headscale_policy_registry::Extern]| -> String {
