@@ -9,6 +9,7 @@ use headscale_acl::verify::{Verification, verify};
 use headscale_acl::{Checked, Options, Version};
 
 use super::InputArgs;
+use super::findings::FindingsArgs;
 use super::subject::read_snapshot;
 use super::test::Suites;
 use crate::baseline::Baseline;
@@ -20,10 +21,9 @@ use crate::fix::fix;
 use crate::input::{Policy, read_file};
 use crate::output::{self, Output, write_report};
 use crate::replace::replace;
-use crate::report::{FileReport, Format, Report, counts};
-use crate::severity::{FailOn, Levels, RuleLevel};
+use crate::report::{FileReport, Format, Report};
+use crate::severity::Levels;
 use crate::snapshot::Snapshot;
-use crate::version;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -75,36 +75,8 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     tailnet: Option<PathBuf>,
 
-    /// Format of the findings, and the file for them (can be repeated)
-    ///
-    /// One of text, concise, json, sarif, junit, github, gitlab and markdown; text is the
-    /// default. At most one goes to standard output.
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT[=FILE]",
-        add = ArgValueCandidates::new(complete::formats)
-    )]
-    output: Vec<Output>,
-
-    /// Least severity that makes the run fail [default: error]
-    #[arg(long, value_name = "SEVERITY")]
-    fail_on: Option<FailOn>,
-
-    /// Severity of a rule's findings (can be repeated)
-    ///
-    /// Overrides the configuration. LEVEL is off, info, warning or error. Headscale's own rules
-    /// cannot be changed.
-    #[arg(
-        long,
-        value_name = "ID=LEVEL",
-        add = ArgValueCandidates::new(complete::changeable_rules)
-    )]
-    rule: Vec<RuleLevel>,
-
-    /// Findings to tell at most; 0 for all
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    max_findings: usize,
+    #[command(flatten)]
+    told: FindingsArgs,
 
     /// Repair in the files what can be repaired
     #[arg(long)]
@@ -133,10 +105,7 @@ impl CheckArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, CommandError> {
         let cwd = context.environment.cwd.as_path();
         context.ui.quiet = self.quiet;
-        let outputs = match self.output.as_slice() {
-            [] => vec![Output { format: Format::Text, file: None }],
-            outputs => outputs.to_vec(),
-        };
+        let outputs = self.told.outputs();
         output::check(&outputs, self.write_baseline.as_deref())?;
         let config = self.input.config(context)?;
         let places = self.input.places("check", &config)?;
@@ -154,11 +123,7 @@ impl CheckArgs {
         let (policies, mut exit) = places.read(context);
         self.spare_inputs(&outputs, &config, &policies, cwd)?;
 
-        let mut report = Report {
-            files: Vec::with_capacity(policies.len()),
-            tool_version: version::CLIENT.to_owned(),
-            max_findings: self.max_findings,
-        };
+        let mut report = self.told.report();
         let mut tests = 0;
         let is_one = policies.len() == 1;
         for policy in policies {
@@ -202,24 +167,8 @@ impl CheckArgs {
             }
         }
 
-        let counts = counts(&report);
-        if self.fail_on.or(config.fail_on).unwrap_or(FailOn::Error).fails(counts) {
-            exit = exit.max(Exit::Findings);
-        }
-        for output in &outputs {
-            // Where no policy could be read there is nothing to be "ok".
-            let nothing_to_say = (self.quiet && counts.total() == 0) || report.files.is_empty();
-            let for_people =
-                matches!(output.format, Format::Text | Format::Concise | Format::Markdown);
-            if nothing_to_say && output.file.is_none() && for_people {
-                continue;
-            }
-            // One report that cannot be written leaves the others and the verdict.
-            if let Err(error) = output.write(&report, cwd, &mut context.ui) {
-                context.ui.error(&error);
-                exit = exit.max(error.exit);
-            }
-        }
+        let told = self.told.write(&outputs, &report, &config, cwd, &mut context.ui);
+        exit = exit.max(told);
         Ok(exit)
     }
 
@@ -270,10 +219,7 @@ impl Checker {
         }
         versions.sort_unstable();
         versions.dedup();
-        let mut levels = Levels::default();
-        for rule in config.rules.iter().chain(&args.rule) {
-            levels.set(*rule);
-        }
+        let levels = args.told.levels(config);
         let snapshot = read_snapshot(args.tailnet.as_deref(), config, context)?;
         Ok(Self { versions, snapshot, today: context.environment.today, levels })
     }

@@ -5,6 +5,7 @@ mod check;
 mod compile;
 mod diff;
 mod explain;
+mod findings;
 mod fmt;
 mod graph;
 mod rules;

@@ -4,22 +4,21 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
-use clap_complete::engine::ArgValueCandidates;
 use headscale_acl::Finding;
 use headscale_acl::verify::{self, Tally, Verification, Verified, verify};
 
 use super::InputArgs;
+use super::findings::FindingsArgs;
 use super::subject::{AboutArgs, MADE_UP};
-use crate::commands::{Context, complete};
+use crate::commands::Context;
 use crate::config::Config;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::output::{self, Output};
+use crate::output;
+use crate::report::FileReport;
 use crate::report::visible::folded;
-use crate::report::{FileReport, Format, Report, counts};
-use crate::severity::{FailOn, Levels, RuleLevel};
+use crate::severity::Levels;
 use crate::suite::Suite;
-use crate::version;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -72,34 +71,8 @@ pub(crate) struct TestArgs {
     #[arg(long)]
     mutate: bool,
 
-    /// Format of the findings, and the file for them (can be repeated)
-    ///
-    /// As for `policy check`.
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT[=FILE]",
-        add = ArgValueCandidates::new(complete::formats)
-    )]
-    output: Vec<Output>,
-
-    /// Least severity that makes the run fail [default: error]
-    #[arg(long, value_name = "SEVERITY")]
-    fail_on: Option<FailOn>,
-
-    /// Severity of a rule's findings (can be repeated)
-    ///
-    /// Overrides the configuration. LEVEL is off, info, warning or error.
-    #[arg(
-        long,
-        value_name = "ID=LEVEL",
-        add = ArgValueCandidates::new(complete::changeable_rules)
-    )]
-    rule: Vec<RuleLevel>,
-
-    /// Findings to tell at most; 0 for all
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    max_findings: usize,
+    #[command(flatten)]
+    told: FindingsArgs,
 
     #[command(flatten)]
     about: AboutArgs,
@@ -111,17 +84,11 @@ pub(crate) struct TestArgs {
 impl TestArgs {
     /// Runs the command.
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, CommandError> {
-        let outputs = match self.output.as_slice() {
-            [] => vec![Output { format: Format::Text, file: None }],
-            outputs => outputs.to_vec(),
-        };
+        let outputs = self.told.outputs();
         output::check(&outputs, None)?;
         let config = self.input.config(context)?;
         let places = self.input.places("test", &config)?;
-        let mut levels = Levels::default();
-        for rule in config.rules.iter().chain(&self.rule) {
-            levels.set(*rule);
-        }
+        let levels = self.told.levels(&config);
         let cwd = context.environment.cwd.clone();
         let mut suites = Suites::read(&self.suite, &config, &cwd)?;
         let spared = spared(&self.about, &suites, &config);
@@ -135,11 +102,7 @@ impl TestArgs {
         let inputs: Vec<(String, PathBuf)> = policy_files.chain(spared).collect();
         output::not_an_input(&files, &inputs, &cwd)?;
 
-        let mut report = Report {
-            files: Vec::new(),
-            tool_version: version::CLIENT.to_owned(),
-            max_findings: self.max_findings,
-        };
+        let mut report = self.told.report();
         let is_one = policies.len() == 1;
         // Findings about what is not tested are an answer too.
         let mut has_tests = self.coverage || self.mutate || policies.is_empty();
@@ -197,20 +160,8 @@ impl TestArgs {
         }
         report.files.extend(suites.reports(&levels));
 
-        let counts = counts(&report);
-        if self.fail_on.or(config.fail_on).unwrap_or(FailOn::Error).fails(counts) {
-            exit = exit.max(Exit::Findings);
-        }
-        for output in &outputs {
-            if report.files.is_empty() && output.file.is_none() {
-                continue;
-            }
-            // One report that cannot be written leaves the others and the verdict.
-            if let Err(error) = output.write(&report, &cwd, &mut context.ui) {
-                context.ui.error(&error);
-                exit = exit.max(error.exit);
-            }
-        }
+        let told = self.told.write(&outputs, &report, &config, &cwd, &mut context.ui);
+        exit = exit.max(told);
         Ok(exit)
     }
 }
