@@ -5,8 +5,9 @@ use foldhash::HashMap;
 use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
 use std::fmt;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::hujson::Edit;
 use crate::rules::Rule;
@@ -36,8 +37,7 @@ impl fmt::Display for Severity {
 }
 
 /// Who says so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
     /// Headscale of the asked version refuses the policy for this.
     Headscale,
@@ -45,15 +45,24 @@ pub enum Source {
     Lint,
     /// A suite of tests beside the policy.
     Suite,
+    /// A plugin: `NAME@VERSION`.
+    Plugin(Arc<str>),
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Headscale => "headscale",
-            Self::Lint => "lint",
-            Self::Suite => "suite",
-        })
+        match self {
+            Self::Headscale => f.pad("headscale"),
+            Self::Lint => f.pad("lint"),
+            Self::Suite => f.pad("suite"),
+            Self::Plugin(plugin) => write!(f, "plugin:{plugin}"),
+        }
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -92,7 +101,7 @@ impl Finding {
         Self {
             rule: Cow::Borrowed(rule.id),
             severity: rule.severity,
-            source: rule.source,
+            source: rule.source.clone(),
             message,
             help: None,
             span: span.into(),
@@ -114,9 +123,9 @@ impl Finding {
         self
     }
 
-    /// Findings are told in document order; those about the whole file come first, and of those at
+    /// The order in which findings are told: document order; those about the whole file come first, and of those at
     /// one place the worst.
-    pub(crate) fn document_order(&self, other: &Self) -> Ordering {
+    pub fn document_order(&self, other: &Self) -> Ordering {
         let key = |finding: &Self| (finding.span, Reverse(finding.severity));
         key(self).cmp(&key(other)).then_with(|| self.rule.cmp(&other.rule))
     }
@@ -185,6 +194,13 @@ pub struct Findings {
     uncounted: Counts,
     /// Comparisons of names made for suggestions.
     comparisons: usize,
+}
+
+impl From<Vec<Finding>> for Findings {
+    /// Takes findings that were bounded already.
+    fn from(kept: Vec<Finding>) -> Self {
+        Self { kept, ..Self::new() }
+    }
 }
 
 impl Findings {

@@ -7,6 +7,8 @@
 //! - [`hujson`] reads, prints and edits the text, losslessly;
 //! - [`rules`] lists every rule with its text and an example.
 
+#![forbid(unsafe_code)]
+
 mod check;
 mod context;
 mod decode;
@@ -32,6 +34,7 @@ pub use defects::{Defect, Defects, defects};
 pub use finding::{Counts, Finding, Findings, Fix, Severity, Source};
 pub use semantics::Version;
 pub use span::{LineIndex, Position, Span};
+pub use suppress::silence_plugins;
 pub use tailnet::Tailnet;
 
 /// Policies larger than this are refused unread: 64 MiB.

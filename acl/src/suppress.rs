@@ -35,20 +35,61 @@ struct Ignores<'t> {
 /// Findings of Headscale's own stay: they cannot be silenced. So do those that were only counted.
 /// Linear in text and findings.
 pub(crate) fn apply(doc: &Document<'_>, findings: &mut Findings, today: Option<Date>) {
-    for (rule, span, message, help) in silence(doc, findings, today) {
+    for (rule, span, message, help) in silence(doc, findings, today, is_ours) {
         findings.push(rule, || Finding::new(rule, span, message).help(help));
     }
+}
+
+/// Whether a rule is none of a plugin's.
+pub(crate) fn is_ours(rule: &str) -> bool {
+    !rule.contains('/')
+}
+
+/// Takes out of the findings of plugins what comments in `doc` silence, and adds, in document order,
+/// what is wrong with those comments: that their time is over, or that they silence nothing. That
+/// is told of the rules of `plugins`, the names of those that ran.
+///
+/// The rest of the comments is for [`check()`](crate::check()). Without `today` no comment has ended.
+/// Linear in text and findings.
+///
+/// # Examples
+///
+/// ```
+/// use headscale_acl::hujson::Document;
+/// use headscale_acl::silence_plugins;
+///
+/// let doc = Document::parse(b"{} // policy-ignore: owners/no-owner -- a robot's");
+/// assert_eq!(silence_plugins(&doc, vec![], None, &[]), []);
+/// let findings = silence_plugins(&doc, vec![], None, &["owners"]);
+/// assert_eq!(findings[0].message, "there is no `owners/no-owner` here to ignore");
+/// ```
+#[must_use]
+pub fn silence_plugins(
+    doc: &Document<'_>,
+    findings: Vec<Finding>,
+    today: Option<Date>,
+    plugins: &[&str],
+) -> Vec<Finding> {
+    let mut left = Findings::from(findings);
+    let ran = |rule: &str| rule.split_once('/').is_some_and(|(of, _)| plugins.contains(&of));
+    for (rule, span, message, help) in silence(doc, &mut left, today, ran) {
+        if !std::ptr::eq(rule, &IGNORE_MALFORMED) {
+            left.push(rule, || Finding::new(rule, span, message).help(help));
+        }
+    }
+    left.into_sorted().0
 }
 
 /// What is wrong with a comment: the rule that it breaks, where, and how, with what to do.
 type Wrong = (&'static Rule, Span, String, &'static str);
 
 /// Takes out of `findings` what comments in `doc` silence. Returns what is wrong with those
-/// comments.
+/// comments: with their form, or with their use where `is_told` holds for their rule.
 pub(crate) fn silence(
     doc: &Document<'_>,
     findings: &mut Findings,
     today: Option<Date>,
+    is_told: impl Fn(&str) -> bool,
 ) -> Vec<Wrong> {
     let text = doc.text();
     if !text.contains(MARKER) {
@@ -89,6 +130,9 @@ pub(crate) fn silence(
         finding.source == Source::Headscale || !ignores.silence(finding, line, today)
     });
     for Ignore { rule, until, span, used } in ignores.all {
+        if !is_told(rule) {
+            continue;
+        }
         wrong.push(match until.filter(|until| today.is_some_and(|today| *until < today)) {
             Some(Date { year, month, day }) => {
                 let ended = format!("{year:04}-{month:02}-{day:02}");
@@ -120,6 +164,15 @@ impl Ignores<'_> {
     }
 }
 
+/// Whether this is an id as those of plugins are: `NAME/id`.
+fn is_of_plugin(rule: &str) -> bool {
+    let is_word = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_lowercase())
+            && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    rule.split_once('/').is_some_and(|(plugin, id)| is_word(plugin) && is_word(id))
+}
+
 /// Reads what follows the marker: the rule, and until when.
 fn read(body: &str) -> Result<(&str, Option<Date>), &'static str> {
     let Some((rule, reason)) = body.split_once("--") else {
@@ -127,6 +180,8 @@ fn read(body: &str) -> Result<(&str, Option<Date>), &'static str> {
     };
     let rule = rule.trim();
     match rules::by_id(rule) {
+        // What rules a plugin has is not known here.
+        None if is_of_plugin(rule) => {}
         None => return Err("the comment names a rule that does not exist"),
         Some(known) if known.source == Source::Headscale => {
             return Err("what Headscale refuses cannot be ignored");

@@ -257,7 +257,7 @@ impl Run<'_> {
         if self.verification.mutate {
             self.verified.mutants = Some(self.tell_mutants());
         }
-        suppress::silence(doc, &mut self.findings, self.verification.today);
+        suppress::silence(doc, &mut self.findings, self.verification.today, suppress::is_ours);
         Verified { policy: Checked::from(self.findings), ..self.verified }
     }
 

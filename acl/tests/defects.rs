@@ -12,7 +12,7 @@ fn found(snapshot: &Value) -> Vec<String> {
     let told = kept.iter().map(|defect| {
         let finding = &defect.finding;
         let rule = rules::by_id(&finding.rule).unwrap();
-        assert_eq!((finding.severity, finding.source), (rule.severity, Source::Lint));
+        assert_eq!((finding.severity, &finding.source), (rule.severity, &Source::Lint));
         let help = finding.help.as_deref().unwrap();
         format!("{} {}: {} ({help})", defect.path, finding.rule, finding.message)
     });

@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use headscale_acl::engine::{self, Explanation, Question, Side};
+use headscale_acl::engine::{self, Explanation, Extent, Loaded, Problem, Question, Side};
 use headscale_acl::{Tailnet, Version};
 use insta::assert_snapshot;
 use serde::Deserialize;
@@ -64,6 +65,16 @@ fn explanations_say_what_allows_or_what_is_missing() {
             let (text, tailnet) = (text.as_bytes(), tailnet.as_ref());
             let answer =
                 engine::ask(text, tailnet, Version::V0_29, |network| network.explain(&question));
+            let extent =
+                engine::ask(text, tailnet, Version::V0_29, |network| network.extent(&question));
+            let all = Question { any: false, ..question };
+            let all = engine::ask(text, tailnet, Version::V0_29, |network| network.explain(&all));
+            let expected = all.unwrap().map(|all| match (all.allowed, all.partly) {
+                (true, _) => Extent::All,
+                (false, true) => Extent::Some,
+                (false, false) => Extent::None,
+            });
+            assert_eq!(extent.unwrap(), expected, "{} to {}", asked.from, asked.to);
             let answer = match answer.unwrap() {
                 Ok(answer) => in_short(&answer),
                 Err(error) => format!("error {error}"),
@@ -143,4 +154,40 @@ fn nodes_are_named_where_not_all_of_a_name_is_meant() {
     alice@ -> 100.64.0.3 * 22
     tag:web -> tag:web * 80
     ");
+}
+
+#[test]
+fn what_is_loaded_answers_again_and_again_wherever_it_is_kept() {
+    let tailnet = json!({
+        "users": [{"id": 1, "name": "alice"}],
+        "nodes": [
+            {"id": 1, "name": "laptop", "user": {"id": 1}, "ipAddresses": ["100.64.0.1"]},
+            {"id": 2, "name": "web1", "tags": ["tag:web"], "ipAddresses": ["100.64.0.2"]},
+        ],
+    });
+    let tailnet = Arc::new(Tailnet::from_value(&tailnet).unwrap());
+    let text = MIXED.to_owned();
+    let loaded = Loaded::new(text.as_bytes(), Some(tailnet), Version::V0_29).unwrap();
+    drop(text);
+    let kept = vec![Box::new(loaded)];
+    let question = Question { from: "laptop", to: "tag:web:80", ..Question::default() };
+    for _ in 0..2 {
+        let extent = kept[0].ask(|network| network.extent(&question));
+        assert_eq!(extent, Ok(Extent::All));
+    }
+    let resolved = kept[0].ask(|network| network.resolve("tag:web")).unwrap();
+    assert_eq!((resolved.nodes, resolved.others), (vec![1], vec![]));
+    let resolved = kept[0].ask(|network| network.resolve("office")).unwrap();
+    assert_eq!((resolved.nodes, resolved.others), (vec![], vec!["10.0.0.0/24".to_owned()]));
+    for (name, problem) in [
+        ("tag:db", Problem::Empty),
+        ("nobody", Problem::Unknown),
+        ("autogroup:self", Problem::Invalid),
+    ] {
+        let error = kept[0].ask(|network| network.resolve(name)).unwrap_err();
+        assert_eq!(error.problem, problem, "{name}: {error}");
+    }
+    let most = kept[0].ask(|network| network.access_up_to(Side::All, 0)).unwrap_err();
+    assert_eq!(most.to_string(), "the answer has more than 0 rows");
+    assert!(Loaded::new(b"{\"acls\": 1}", None, Version::V0_29).is_err());
 }

@@ -3,6 +3,8 @@
 //! [`run`] is a whole run of the program. Nothing here asks the process for its environment, its
 //! terminal or its clock: that is in [`Environment`] and [`Streams`].
 
+#![forbid(unsafe_code)]
+
 mod baseline;
 mod cli;
 mod commands;

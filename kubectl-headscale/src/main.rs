@@ -1,5 +1,7 @@
 //! `kubectl-headscale`: gathers what the process was given and hands it to the library.
 
+#![forbid(unsafe_code)]
+
 use std::io::{self, BufWriter, IsTerminal as _};
 use std::process::ExitCode;
 

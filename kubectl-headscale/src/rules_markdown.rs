@@ -66,6 +66,8 @@ fn write_group(page: &mut String, group: &[&Rule]) -> fmt::Result {
             "Suites",
             "Entries of the suites beside a policy. Configuration can change their severity.",
         ),
+        // A plugin describes its own.
+        Source::Plugin(_) => return Ok(()),
     };
     write!(page, "\n## {title}\n\n{text}\n\n| rule | severity | finds |\n| --- | --- | --- |\n")?;
     for rule in group {

@@ -94,7 +94,7 @@ pub(crate) fn changeable_rule(id: &str) -> Result<&'static rules::Rule, RuleErro
     let rule = rule(id)?;
     match rule.source {
         Source::Headscale => Err(RuleError::Headscale(rule.id)),
-        Source::Lint | Source::Suite => Ok(rule),
+        Source::Lint | Source::Suite | Source::Plugin(_) => Ok(rule),
     }
 }
 
@@ -129,9 +129,9 @@ impl Levels {
     }
 
     /// Severity of the findings of `rule` as set; `None` where it is off. What Headscale says stays.
-    fn severity(&self, rule: &str, source: Source, severity: Severity) -> Option<Severity> {
+    fn severity(&self, rule: &str, source: &Source, severity: Severity) -> Option<Severity> {
         match self.0.get(rule) {
-            Some(level) if source != Source::Headscale => level.severity(),
+            Some(level) if *source != Source::Headscale => level.severity(),
             _ => Some(severity),
         }
     }
@@ -140,7 +140,7 @@ impl Levels {
     pub(crate) fn counts(&self, uncounted: &[(&'static rules::Rule, u64)]) -> Counts {
         let mut counts = Counts::default();
         for (rule, count) in uncounted {
-            if let Some(severity) = self.severity(rule.id, rule.source, rule.severity) {
+            if let Some(severity) = self.severity(rule.id, &rule.source, rule.severity) {
                 counts.add_many(severity, *count);
             }
         }
@@ -154,7 +154,7 @@ impl Levels {
             return findings;
         }
         let level = |mut finding: Finding| {
-            finding.severity = self.severity(&finding.rule, finding.source, finding.severity)?;
+            finding.severity = self.severity(&finding.rule, &finding.source, finding.severity)?;
             Some(finding)
         };
         findings.into_iter().filter_map(level).collect()

@@ -1,5 +1,7 @@
 //! What the tests of the other crates share.
 
+#![forbid(unsafe_code)]
+
 use std::io::Write as _;
 
 pub mod conformance;

@@ -16,8 +16,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("headscale-policy-registry", &[]),
     // Nothing that ships contains it: dev-dependencies name it, and xtask.
     ("headscale-testkit", &[]),
-    ("kubectl-headscale", &["headscale-acl", "headscale-policy-registry"]),
-    (XTASK, &["headscale-acl", "headscale-testkit", "kubectl-headscale"]),
+    ("headscale-policy-host", &["headscale-acl"]),
+    ("kubectl-headscale", &["headscale-acl", "headscale-policy-host", "headscale-policy-registry"]),
+    (XTASK, &["headscale-acl", "headscale-policy-host", "headscale-testkit", "kubectl-headscale"]),
 ];
 
 /// The one crate that may depend on a binary crate: it prints their command lines and schemas.

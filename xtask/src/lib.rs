@@ -4,6 +4,8 @@
 //! - [`generate`] writes the committed files that are made from code;
 //! - [`gen_tailnet`] writes a tailnet of any size with a policy.
 
+#![forbid(unsafe_code)]
+
 pub mod cli_reference;
 pub mod gen_tailnet;
 pub mod generate;

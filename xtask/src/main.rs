@@ -1,5 +1,7 @@
 //! `cargo xtask`: see `cargo xtask help`.
 
+#![forbid(unsafe_code)]
+
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

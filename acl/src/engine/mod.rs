@@ -21,6 +21,7 @@ pub(crate) mod flow;
 pub(crate) mod inventory;
 pub(crate) mod ip_set;
 mod json;
+mod loaded;
 mod merge;
 mod mutants;
 mod names;
@@ -46,6 +47,7 @@ pub use diff::{Diff, Kind, Refused, Row, Verdict, diff};
 pub use inventory::Inventory;
 pub use ip_set::{IpRange, IpSet};
 pub use json::Layout;
+pub use loaded::Loaded;
 pub use mutants::{Change, Fate, Mutant};
 pub use network::Network;
 pub use node_set::NodeSet;
@@ -58,8 +60,9 @@ pub use peers::Peers;
 pub use port_set::PortSet;
 pub(crate) use query::read;
 pub use query::{
-    Access, AccessRow, Cause, Claim, Coverage, Expect, Explanation, Judgement, Lack, Miss,
-    NameCoverage, Problem, QueryError, Question, RuleCoverage, RuleSection, Side, Touch, ask,
+    Access, AccessRow, Cause, Claim, Coverage, Expect, Explanation, Extent, Judgement, Lack, Miss,
+    NameCoverage, Problem, QueryError, Question, Resolved, RuleCoverage, RuleSection, Side, Touch,
+    accepted, ask,
 };
 pub use symbolic::symbolic;
 pub use tests::{TestFailure, TestSection};

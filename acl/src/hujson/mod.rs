@@ -18,19 +18,23 @@
 //! assert_eq!(acls.map(|value| value.kind()), Some(Kind::Array));
 //! ```
 
+mod change;
 mod edit;
 mod error;
 mod format;
 mod parse;
+mod pointer;
 mod standard;
 pub mod strictness;
 mod string;
 mod tree;
 mod walk;
 
+pub use change::{Change, ChangeError, change};
 pub use edit::{Edit, EditError, apply};
 pub use error::{Habit, SyntaxError, SyntaxErrorKind};
 pub use format::format;
+pub use pointer::Pointers;
 pub use standard::{minimize, standardize};
 pub use string::quote;
 pub use tree::{Document, Kind, Member, Node};

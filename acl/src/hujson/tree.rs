@@ -97,6 +97,12 @@ impl Document<'_> {
         &self.text
     }
 
+    /// The same document with a text of its own.
+    #[must_use]
+    pub fn into_owned(self) -> Document<'static> {
+        Document { text: Cow::Owned(self.text.into_owned()), ..self }
+    }
+
     /// What is wrong with the text as HuJSON, in document order, the first at the place where the
     /// reference implementation stops; bounded, see [`Document::more_errors`].
     #[must_use]

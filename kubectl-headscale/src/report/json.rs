@@ -27,7 +27,7 @@ struct Row<'a> {
     severity: Severity,
     message: &'a str,
     help: Option<&'a str>,
-    source: Said,
+    source: &'a Said,
     file: &'a str,
     span: Option<Places>,
 }
@@ -48,7 +48,7 @@ impl Reporter for Json {
                 severity: finding.severity,
                 message: &finding.message,
                 help: finding.help.as_deref(),
-                source: finding.source,
+                source: &finding.source,
                 file: &file.name,
                 span: finding.span.map(|span| {
                     let (start, end) = source.places(span);

@@ -67,6 +67,15 @@ impl Network<'_, '_> {
     /// assert!(ask(Side::From("bob@")).rows.is_empty());
     /// ```
     pub fn access(&self, side: Side<'_>) -> Result<Access, QueryError> {
+        self.access_up_to(side, usize::MAX)
+    }
+
+    /// The same as long as the answer has no more than `most` rows.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Network::access`], and an answer with more rows.
+    pub fn access_up_to(&self, side: Side<'_>, most: usize) -> Result<Access, QueryError> {
         let (from, to, port) = match side {
             Side::From(text) => (Some(party(text, self)?), None, None),
             Side::To(text) => {
@@ -114,7 +123,13 @@ impl Network<'_, '_> {
                 _ => self.names().cover(set),
             };
             let (from, to) = (told(&cell.sources, &from), told(&cell.destinations, &to));
-            for (proto, ports) in cell.items.rows() {
+            let ports = cell.items.rows();
+            let more = ports.len().saturating_mul(from.len()).saturating_mul(to.len());
+            if rows.len().saturating_add(more) > most {
+                return Err(QueryError::new(format!("the answer has more than {most} rows"))
+                    .hint("ask about fewer at once"));
+            }
+            for (proto, ports) in ports {
                 let proto = if proto.is_empty() { "*".to_owned() } else { proto };
                 for src in &from {
                     rows.extend(to.iter().map(|dst| AccessRow {

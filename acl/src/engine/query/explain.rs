@@ -127,6 +127,21 @@ impl Network<'_, '_> {
     /// assert_eq!(answer.rules[0].via, ["alice@", "group:dev"]);
     /// ```
     pub fn explain(&self, question: &Question<'_>) -> Result<Explanation, QueryError> {
+        self.asked(question, |asked, port| match question.ssh_user {
+            Some(user) => asked.explain_login(user, question.any),
+            None => {
+                let (asked, traffic) = asked.of_traffic(question.protocol, port)?;
+                Ok(asked.explain_traffic(traffic, question.any))
+            }
+        })
+    }
+
+    /// Reads both ends of a question, and hands them on with the port.
+    pub(super) fn asked<T>(
+        &self,
+        question: &Question<'_>,
+        answer: impl FnOnce(Asked<'_, '_, '_>, Option<u16>) -> Result<T, QueryError>,
+    ) -> Result<T, QueryError> {
         let (to, port) = split_port(question.to)?;
         let from = party(question.from, self)?;
         let to = party(to, self)?;
@@ -141,13 +156,13 @@ impl Network<'_, '_> {
                  family in common"
             )));
         }
-        match question.ssh_user {
-            Some(user) => asked.ssh(user, port, question),
-            None => {
-                let protocol = self.protocol(question.protocol)?.or(port.map(|_| 6));
-                asked.of_protocol(protocol)?.network(Traffic { protocol, port }, question.any)
-            }
+        if question.ssh_user.is_some()
+            && (port.is_some_and(|port| port != 22) || question.protocol.is_some())
+        {
+            return Err(QueryError::new("Tailscale SSH is TCP on port 22")
+                .hint("leave out the port and the protocol"));
         }
+        answer(asked, port)
     }
 
     /// The number of a protocol in a question.
@@ -158,47 +173,71 @@ impl Network<'_, '_> {
     }
 }
 
+/// What lets logins through.
+pub(super) struct Logins {
+    /// By the SSH rules alone.
+    by_rules: Vec<SshFlow>,
+    /// By the network alone.
+    open: Vec<Flow>,
+    /// By both: each login where the network leads to it.
+    pub(super) both: Vec<Flow>,
+}
+
 impl Asked<'_, '_, '_> {
-    fn network(&self, traffic: Traffic, any: bool) -> Result<Explanation, QueryError> {
-        let flows = self.flows();
-        let matching: Vec<&Flow> = flows.iter().filter(|flow| traffic.is_in(&flow.ports)).collect();
-        let nearest = |pair| nearest_rules(self.network, pair, traffic);
-        Ok(self.explanation(&matching, Vec::new(), any, nearest))
+    /// What is asked for by a protocol, or by TCP where there is a port.
+    pub(super) fn of_traffic(
+        self,
+        protocol: Option<&str>,
+        port: Option<u16>,
+    ) -> Result<(Self, Traffic), QueryError> {
+        let protocol = self.network.protocol(protocol)?.or(port.map(|_| 6));
+        Ok((self.of_protocol(protocol)?, Traffic { protocol, port }))
     }
 
-    fn ssh(
-        &self,
-        user: &str,
-        port: Option<u16>,
-        question: &Question<'_>,
-    ) -> Result<Explanation, QueryError> {
-        if port.is_some_and(|port| port != 22) || question.protocol.is_some() {
-            return Err(QueryError::new("Tailscale SSH is TCP on port 22")
-                .hint("leave out the port and the protocol"));
-        }
+    /// What lets any of `traffic` through, in Headscale's order.
+    pub(super) fn traffic(&self, traffic: Traffic) -> Vec<Flow> {
+        let mut flows = self.flows();
+        flows.retain(|flow| traffic.is_in(&flow.ports));
+        flows
+    }
+
+    fn explain_traffic(&self, traffic: Traffic, any: bool) -> Explanation {
+        let nearest = |pair| nearest_rules(self.network, pair, traffic);
+        self.explanation(&self.traffic(traffic), Vec::new(), any, nearest)
+    }
+
+    /// What lets logins as `user` through.
+    ///
+    /// # Errors
+    ///
+    /// When the destination is no node.
+    pub(super) fn logins(&self, user: &str) -> Result<Logins, QueryError> {
         let nodes = &self.network.flows().nodes;
         if self.products.iter().any(|(_, to)| !to.difference(nodes).is_empty()) {
             return Err(QueryError::new(format!("{} is no node", self.to.text))
                 .hint("Tailscale SSH is a service of nodes, not of what lies behind them"));
         }
-        let logins = ssh_flows(self.network, user);
-        let all = self.flows();
-        let open: Vec<&Flow> = all.iter().filter(|flow| SSH.is_in(&flow.ports)).collect();
-        // What both let through: each login where the network leads to it.
-        let both: Vec<Flow> = logins
+        let by_rules = ssh_flows(self.network, user);
+        let open = self.traffic(SSH);
+        let both = by_rules
             .iter()
             .flat_map(|SshFlow { flow: login, .. }| {
                 open.iter().map(|flow| Flow {
                     sources: login.sources.intersection(&flow.sources).into(),
                     targets: login.targets.intersection(&flow.targets).into(),
-                    ..(*flow).clone()
+                    ..flow.clone()
                 })
             })
             .filter(|flow| !flow.sources.is_empty() && !flow.targets.is_empty())
             .collect();
-        let both: Vec<&Flow> = both.iter().collect();
+        Ok(Logins { by_rules, open, both })
+    }
+
+    fn explain_login(&self, user: &str, any: bool) -> Result<Explanation, QueryError> {
+        let Logins { by_rules, open, both } = self.logins(user)?;
+        let open: Vec<&Flow> = open.iter().collect();
         let nearest = |pair| nearest_ssh_rules(self.network, pair, user, &open);
-        Ok(self.explanation(&both, self.ssh_causes(&logins), question.any, nearest))
+        Ok(self.explanation(&both, self.ssh_causes(&by_rules), any, nearest))
     }
 
     fn ssh_causes(&self, flows: &[SshFlow]) -> Vec<Cause> {
@@ -220,14 +259,15 @@ impl Asked<'_, '_, '_> {
     /// those behind them.
     fn explanation(
         &self,
-        flows: &[&Flow],
+        flows: &[Flow],
         mut rules: Vec<Cause>,
         any: bool,
         nearest: impl FnOnce(Pair) -> Vec<Miss>,
     ) -> Explanation {
-        let (causes, allowed_pair) = self.causes(flows);
+        let flows: Vec<&Flow> = flows.iter().collect();
+        let (causes, allowed_pair) = self.causes(&flows);
         rules.extend(causes);
-        let gap = self.gap(flows);
+        let gap = self.gap(&flows);
         let allowed = if any { allowed_pair.is_some() } else { gap.is_none() };
         let nearest = gap.filter(|_| !allowed).map(nearest).unwrap_or_default();
         let shown = if allowed { allowed_pair } else { gap };

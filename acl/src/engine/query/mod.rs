@@ -5,16 +5,20 @@ mod asked;
 mod claim;
 mod coverage;
 mod explain;
+mod extent;
 mod nearest;
 mod party;
+mod resolve;
 mod ssh;
 
 pub use access::{Access, AccessRow, Side};
 pub use claim::{Claim, Expect, Judgement, Touch};
 pub use coverage::{Coverage, NameCoverage, RuleCoverage};
 pub use explain::{Cause, Explanation, Question, RuleSection};
+pub use extent::Extent;
 pub use nearest::{Lack, Miss};
 pub use party::{Problem, QueryError};
+pub use resolve::Resolved;
 
 use crate::check::{Checked, Options, OwnTests, check_and};
 use crate::context::Context;
@@ -69,8 +73,13 @@ pub fn ask<T>(
     }
 }
 
-/// The document of a policy that Headscale takes.
-pub(super) fn accepted<'t>(
+/// The document of a policy that Headscale of `version` takes; an empty text is read as `null`. The
+/// policy's own tests are not run.
+///
+/// # Errors
+///
+/// What is wrong with a policy that Headscale would not take.
+pub fn accepted<'t>(
     text: &'t [u8],
     tailnet: Option<&Tailnet>,
     version: Version,
