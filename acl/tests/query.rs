@@ -169,7 +169,7 @@ fn what_is_loaded_answers_again_and_again_wherever_it_is_kept() {
     let text = MIXED.to_owned();
     let loaded = Loaded::new(text.as_bytes(), Some(tailnet), Version::V0_29).unwrap();
     drop(text);
-    let kept = vec![Box::new(loaded)];
+    let kept = [Box::new(loaded)];
     let question = Question { from: "laptop", to: "tag:web:80", ..Question::default() };
     for _ in 0..2 {
         let extent = kept[0].ask(|network| network.extent(&question));

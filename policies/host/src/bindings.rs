@@ -1,0 +1,6 @@
+//! What the interface of `policies/wit` is in Rust.
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    world: "plugin",
+});

@@ -1,0 +1,31 @@
+//! Compiled code that is taken as it is: the one place that the compiler does not check.
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// Code that this host compiled itself, and that is as it was compiled.
+///
+/// The runtime runs such code without looking at it, so a value is made only of what
+/// [`Component::serialize`] gave to a host with the same settings, and only where that is proved.
+pub(crate) struct Proved<'b>(&'b [u8]);
+
+impl<'b> Proved<'b> {
+    /// Bytes whose seal was held against their content.
+    pub(crate) fn sealed(bytes: &'b [u8], seal: &[u8], computed: &[u8]) -> Option<Self> {
+        // In constant time, so that nobody learns a seal by trying.
+        let differ = seal.iter().zip(computed).fold(0, |sum, (a, b)| sum | (a ^ b));
+        (differ == 0 && seal.len() == computed.len() && !seal.is_empty()).then_some(Self(bytes))
+    }
+
+    /// The component, or nothing where the engine has other settings.
+    #[expect(unsafe_code, reason = "the runtime offers no safe way to load compiled code")]
+    pub(crate) fn load(&self, engine: &Engine) -> Option<Component> {
+        // SAFETY: `deserialize` asks for bytes that `Component::serialize` or
+        // `Engine::precompile_component` returned, unchanged. A `Proved` holds just that: its seal
+        // is a keyed digest over these bytes with a key that only this user's caches have, and only
+        // `cache::Cache::store` makes seals, of what `Component::serialize` returned. The bytes are
+        // in memory, so nobody changes them between the proof and here. That the engine's settings
+        // are the same is checked by the runtime itself, which then returns an error.
+        unsafe { Component::deserialize(engine, self.0) }.ok()
+    }
+}

@@ -1,0 +1,181 @@
+//! The runtime that all plugins share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::{Config, Engine};
+
+use crate::cache::{Cache, Origin};
+use crate::context::{Context, add_log};
+use crate::error::{Failure, PluginError};
+use crate::limits::{Limit, Limits};
+use crate::plugin::Plugin;
+use crate::reachability::add_reachability;
+use crate::scan::scan;
+use crate::ticker::Ticker;
+
+/// What a host is made of.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// What plugins may use.
+    pub limits: Limits,
+    /// Where compiled components are kept, such as `$XDG_CACHE_HOME/kubectl-headscale/aot`; it is
+    /// made if it is missing. Nowhere where `None`.
+    pub cache: Option<PathBuf>,
+}
+
+/// Loads plugins and runs them. A copy is a reference to the same.
+///
+/// # Examples
+///
+/// ```
+/// use headscale_policy_host::{Host, Options};
+///
+/// let host = Host::new(Options::default()).unwrap();
+/// let error = host.load("./readme.wasm", b"# Plugins").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "plugin ./readme.wasm: it is no WebAssembly: a plugin is a component, a binary file that \
+///      starts with \\0asm",
+/// );
+/// ```
+#[derive(Clone)]
+pub struct Host(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) engine: Engine,
+    pub(crate) limits: Limits,
+    pub(crate) ticker: Ticker,
+    linker: Linker<Context>,
+    cache: Option<Cache>,
+    cache_problem: Option<String>,
+}
+
+/// Where the code of a plugin came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Compilation {
+    /// From the cache.
+    Cached,
+    /// It was compiled, and is in the cache now.
+    Stored,
+    /// It was compiled, and could not be kept for this reason; none where there is no cache.
+    NotStored(Option<String>),
+}
+
+impl Host {
+    /// Starts a runtime: no threads, and well below a millisecond.
+    ///
+    /// A cache that cannot be used is not used; [`Host::cache_problem`] says why.
+    ///
+    /// # Errors
+    ///
+    /// When the runtime does not know this machine.
+    pub fn new(options: Options) -> Result<Self, Failure> {
+        let Options { limits, cache: dir } = options;
+        let failed = |error: wasmtime::Error| Failure::Engine(format!("{error:#}"));
+        let engine = Engine::new(&config(&limits)).map_err(failed)?;
+        let mut linker = Linker::new(&engine);
+        add_log(&mut linker).and_then(|()| add_reachability(&mut linker)).map_err(failed)?;
+        let (cache, cache_problem) = match dir.map(|dir| Cache::open(&dir)) {
+            None => (None, None),
+            Some(Ok(cache)) => (Some(cache), None),
+            Some(Err(error)) => (None, Some(error.to_string())),
+        };
+        let ticker = Ticker::default();
+        Ok(Self(Arc::new(Inner { engine, limits, ticker, linker, cache, cache_problem })))
+    }
+
+    /// Why there is no cache although one was asked for.
+    #[must_use]
+    pub fn cache_problem(&self) -> Option<&str> {
+        self.0.cache_problem.as_deref()
+    }
+
+    /// What plugins may use.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Loads the plugin in `bytes`, a component; `label` is what messages call it, such as
+    /// `./owners.wasm`.
+    ///
+    /// It is looked through, compiled or taken from the cache, and asked what it is.
+    ///
+    /// # Errors
+    ///
+    /// When it is no plugin, is one for another version of the interface, is too large, asks for
+    /// imports that plugins are not given, or does not tell properly what it is.
+    pub fn load(&self, label: impl Into<String>, bytes: &[u8]) -> Result<Plugin, PluginError> {
+        let label = label.into();
+        match self.compile(bytes) {
+            Ok((pre, offers, compilation)) => {
+                Plugin::of(Arc::clone(&self.0), label, &pre, offers, compilation)
+            }
+            Err(failure) => Err(PluginError { plugin: label, failure }),
+        }
+    }
+
+    fn compile(
+        &self,
+        bytes: &[u8],
+    ) -> Result<(InstancePre<Context>, Offers, Compilation), Failure> {
+        let Inner { engine, limits, linker, cache, cache_problem, .. } = &*self.0;
+        let surface = scan(bytes, limits)?;
+        let origin = cache.as_ref().map(|cache| (cache, Origin::of(engine, bytes)));
+        let cached = origin.as_ref().and_then(|(cache, origin)| cache.load(engine, origin));
+        let (component, compilation) = match cached {
+            Some(component) => (component, Compilation::Cached),
+            None => {
+                let component = Component::from_binary(engine, bytes).map_err(|error| {
+                    Failure::Damaged(crate::text::line(&format!("{error:#}"), 500))
+                })?;
+                let compilation =
+                    match origin.map(|(cache, origin)| cache.store(&origin, &component)) {
+                        None => Compilation::NotStored(cache_problem.clone()),
+                        Some(Ok(())) => Compilation::Stored,
+                        Some(Err(error)) => Compilation::NotStored(Some(error.to_string())),
+                    };
+                (component, compilation)
+            }
+        };
+        let pre = linker
+            .instantiate_pre(&component)
+            .map_err(|error| Failure::Import(crate::text::line(&format!("{error:#}"), 500)))?;
+        let offers =
+            Offers { validator: surface.offers("validator"), renderer: surface.offers("renderer") };
+        Ok((pre, offers, compilation))
+    }
+}
+
+/// What a plugin exports beside `meta`.
+#[derive(Clone, Copy)]
+pub(crate) struct Offers {
+    pub(crate) validator: bool,
+    pub(crate) renderer: bool,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("limits", &self.0.limits).finish_non_exhaustive()
+    }
+}
+
+fn config(limits: &Limits) -> Config {
+    let mut config = Config::new();
+    config
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(limits.bytes(Limit::Stack))
+        .wasm_backtrace_max_frames(None)
+        // The same result on every machine.
+        .cranelift_nan_canonicalization(true)
+        .wasm_relaxed_simd(false)
+        .wasm_memory64(false)
+        // A few plugins at once must fit where address space is limited.
+        .memory_reservation(64 << 20)
+        .memory_reservation_for_growth(16 << 20)
+        .memory_guard_size(64 << 10);
+    config
+}
