@@ -33,8 +33,8 @@ generate: ## Write the committed files that are made from code
 	cargo xtask generate
 	UPDATE_README=1 cargo test --quiet --locked --package kubectl-headscale --test cli readme
 
-bench: ## Measure the policy engine
-	cargo bench --locked --package headscale-acl --benches
+bench: ## Measure the policy engine and the host of plugins
+	cargo bench --locked --package headscale-acl --package headscale-policy-host --benches
 
 fuzz: ## Fuzz each target of acl/fuzz for FUZZ_SECONDS (60); needs a nightly toolchain
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz@0.13.2

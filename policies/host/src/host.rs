@@ -12,7 +12,7 @@ use crate::error::{Failure, PluginError};
 use crate::limits::{Limit, Limits};
 use crate::plugin::Plugin;
 use crate::reachability::add_reachability;
-use crate::scan::scan;
+use crate::scan::{scan, scan_surface};
 use crate::ticker::Ticker;
 
 /// What a host is made of.
@@ -122,12 +122,13 @@ impl Host {
         bytes: &[u8],
     ) -> Result<(InstancePre<Context>, Offers, Compilation), Failure> {
         let Inner { engine, limits, linker, cache, cache_problem, .. } = &*self.0;
-        let surface = scan(bytes, limits)?;
+        let surface = scan_surface(bytes, limits)?;
         let origin = cache.as_ref().map(|cache| (cache, Origin::of(engine, bytes)));
         let cached = origin.as_ref().and_then(|(cache, origin)| cache.load(engine, origin));
         let (component, compilation) = match cached {
             Some(component) => (component, Compilation::Cached),
             None => {
+                scan(bytes, limits)?;
                 let component = Component::from_binary(engine, bytes).map_err(|error| {
                     Failure::Damaged(crate::text::line(&format!("{error:#}"), 500))
                 })?;

@@ -15,6 +15,9 @@ pub enum Limit {
     Functions,
     /// Bytes of code in a component.
     Code,
+    /// Branches in a component, times the values that may be needed behind each: what its compiler
+    /// takes most of its time and memory for.
+    Branches,
     /// Steps of a call, about one for each instruction: the same for the same input everywhere.
     Fuel,
     /// Milliseconds of a call.
@@ -35,10 +38,11 @@ pub enum Limit {
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Size,
         Self::Functions,
         Self::Code,
+        Self::Branches,
         Self::Fuel,
         Self::Time,
         Self::Memory,
@@ -56,6 +60,7 @@ impl Limit {
             Self::Size => "size",
             Self::Functions => "functions",
             Self::Code => "code",
+            Self::Branches => "branches",
             Self::Fuel => "fuel",
             Self::Time => "time",
             Self::Memory => "memory",
@@ -71,6 +76,7 @@ impl Limit {
     const fn unit(self) -> &'static str {
         match self {
             Self::Functions => " functions",
+            Self::Branches => " branches times values",
             Self::Fuel => " steps",
             Self::Time => " ms",
             Self::Tables => " elements",
@@ -89,7 +95,7 @@ impl Limit {
             // Offsets in it have 32 bits.
             Self::Size | Self::Code | Self::Memory | Self::Results | Self::Log => u32::MAX as u64,
             Self::Functions | Self::Tables | Self::Instances => u32::MAX as u64,
-            Self::Fuel => u64::MAX / 2,
+            Self::Fuel | Self::Branches => u64::MAX / 2,
             Self::Time => 24 * 60 * 60 * 1_000,
         }
     }
@@ -126,6 +132,7 @@ impl Default for Limits {
             Limit::Size => 32 << 20,
             Limit::Functions => 50_000,
             Limit::Code => 16 << 20,
+            Limit::Branches => 5_000_000,
             Limit::Fuel => 2_000_000_000,
             // Well above what the fuel takes, so that the fuel decides, alike on every machine.
             Limit::Time => 10_000,

@@ -2,7 +2,7 @@
 //!
 //! Nothing meters a compiler, so what would cost it too much is refused before.
 
-use wasmparser::{Parser, Payload};
+use wasmparser::{BlockType, FunctionBody, Operator, Parser, Payload};
 
 use crate::error::{Failure, NotAComponent};
 use crate::limits::{Hit, Limit, Limits};
@@ -30,6 +30,8 @@ pub struct Surface {
     pub functions: u64,
     /// Bytes of their code.
     pub code: u64,
+    /// What their branches may cost a compiler: see [`Limit::Branches`].
+    pub branches: u64,
 }
 
 /// Reads what a component imports and exports, and how much code there is in it, without running or
@@ -39,6 +41,15 @@ pub struct Surface {
 ///
 /// When it is no component, or one that is too large to be compiled.
 pub fn scan(bytes: &[u8], limits: &Limits) -> Result<Surface, Failure> {
+    look_through(bytes, limits, true)
+}
+
+/// The same of a component that was compiled before: its branches are not counted.
+pub(crate) fn scan_surface(bytes: &[u8], limits: &Limits) -> Result<Surface, Failure> {
+    look_through(bytes, limits, false)
+}
+
+fn look_through(bytes: &[u8], limits: &Limits, into_code: bool) -> Result<Surface, Failure> {
     let too_large = |limit| Failure::TooLarge(Hit::of(limit, limits));
     if wasmtime::Engine::detect_precompiled(bytes).is_some() {
         return Err(Failure::NotAComponent(NotAComponent::Compiled));
@@ -67,6 +78,13 @@ pub fn scan(bytes: &[u8], limits: &Limits) -> Result<Surface, Failure> {
                 }
                 if surface.code > limits.get(Limit::Code) {
                     return Err(too_large(Limit::Code));
+                }
+            }
+            Payload::CodeSectionEntry(body) if into_code => {
+                let more = branches(&body).map_err(damaged)?;
+                surface.branches = surface.branches.saturating_add(more);
+                if surface.branches > limits.get(Limit::Branches) {
+                    return Err(too_large(Limit::Branches));
                 }
             }
             Payload::ComponentImportSection(imports) if depth == 0 => {
@@ -141,4 +159,44 @@ fn interface_of(name: &str) -> Option<(&str, Option<Version>)> {
 fn version(text: &str) -> Option<Version> {
     let mut parts = text.split('.').map(|part| part.parse().ok());
     Some((parts.next()??, parts.next()??, parts.next()??))
+}
+
+/// What the branches of a function may cost a compiler.
+///
+/// At each branch a compiler looks at all values that may be needed behind it: at most all locals,
+/// many times over within nested loops, and, 64 of them in one step, all others. A small function
+/// can so take gigabytes. The weights were measured.
+fn branches(body: &FunctionBody<'_>) -> wasmparser::Result<u64> {
+    let mut locals = 0_u64;
+    for local in body.get_locals_reader()? {
+        locals += u64::from(local?.0);
+    }
+    let (mut edges, mut operators) = (0_u64, 0_u64);
+    let (mut open, mut loops, mut deepest) = (Vec::new(), 0_u64, 0_u64);
+    let mut carried = 0_u64;
+    for operator in body.get_operators_reader()? {
+        operators += 1;
+        match operator? {
+            Operator::Block { blockty } | Operator::If { blockty } => {
+                carried += u64::from(matches!(blockty, BlockType::FuncType(_)));
+                edges += 1;
+                open.push(false);
+            }
+            Operator::Loop { blockty } => {
+                carried += u64::from(matches!(blockty, BlockType::FuncType(_)));
+                edges += 1;
+                loops += 1;
+                deepest = deepest.max(loops);
+                open.push(true);
+            }
+            Operator::End => loops -= u64::from(open.pop().unwrap_or(false)),
+            Operator::Else | Operator::Br { .. } | Operator::BrIf { .. } => edges += 1,
+            Operator::BrTable { targets } => edges += 1 + u64::from(targets.len()),
+            _ => {}
+        }
+    }
+    // What blocks of such a type carry is a thousand values at most.
+    let values = locals + if carried > 0 { 1_000.min(operators) } else { 0 };
+    let in_loops = values.saturating_mul(100 + deepest) / 100;
+    Ok(edges.saturating_mul(in_loops + operators / 64))
 }

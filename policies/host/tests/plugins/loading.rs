@@ -1,5 +1,7 @@
 //! What is no plugin, or none for this host.
 
+use std::fmt::Write as _;
+
 use headscale_policy_host::{Host, Limits, Options};
 
 use crate::guest::{Guest, component};
@@ -102,6 +104,31 @@ fn what_would_cost_too_much_to_compile_is_not_compiled() {
     let whole = Guest::new("huge").build();
     let mut huge = vec![0; 200 << 20];
     huge[..whole.len()].copy_from_slice(&whole);
+    // Small ones that would take a compiler minutes, and gigabytes.
+    let many = 4_000;
+    let mut merging = format!("(func (param i32) (result i32) (local {})", "i32 ".repeat(many));
+    let mut stacked = "(func (param i32) (result i32) ".to_owned();
+    let mut nested = merging.clone();
+    for at in 1..many {
+        let set = format!("(local.set {at} (i32.add (local.get {}) (local.get 0)))", at - 1);
+        write!(merging, "(if (local.get 0) (then {set}))").unwrap();
+        stacked.push_str(&"(i32.add (local.get 0) (i32.const 1))".repeat(10));
+        nested.push_str(if at < 500 { "(loop " } else { "" });
+        nested.push_str(&set);
+    }
+    nested.push_str(&"(br_if 0 (local.get 1)))".repeat(499));
+    stacked.push_str(&"(if (local.get 0) (then))".repeat(16_000));
+    stacked.push_str(&"i32.add ".repeat(10 * (many - 1) - 1));
+    let bombs = [merging + "(local.get 0))", stacked + ")", nested + "(local.get 1))"];
+    for bomb in bombs {
+        let bomb = Guest::new("bomb").rest(&bomb).build();
+        assert!(bomb.len() < 1 << 20);
+        assert_eq!(
+            refused(&bomb),
+            "plugin ./test.wasm: the component has more than 5000000 branches times values, the \
+             limit `branches`; raise it with --plugin-limit branches=5000000"
+        );
+    }
     let limits = || {
         let mut limits = Limits::default();
         limits.set("code=200KiB").unwrap();
