@@ -19,11 +19,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         let bytes = metadata::encode(&resolve, id, StringEncoding::UTF8, None)?;
         fs::write(Path::new(&out).join(world), bytes)?;
     }
-    use_if_changed(WIT);
+    println!("cargo::rerun-if-changed={WIT}");
     Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "cargo reads it")]
-fn use_if_changed(path: &str) {
-    println!("cargo::rerun-if-changed={path}");
 }

@@ -297,24 +297,24 @@ impl<'v> At<'v> {
         let members = self.value.as_object()?;
         let mut found = members.iter().filter(|(_, value)| !value.is_null());
         let (name, value) = found.find(|(known, _)| known.eq_ignore_ascii_case(name))?;
-        Some(At { value, pointer: pointer::member(&self.pointer, name) })
+        Some(Self { value, pointer: pointer::member(&self.pointer, name) })
     }
 
-    fn list<T>(&self, name: &str, read: impl Fn(At<'v>) -> T) -> Vec<T> {
+    fn list<T>(&self, name: &str, read: impl Fn(Self) -> T) -> Vec<T> {
         let Some(list) = self.member(name) else { return Vec::new() };
         let elements = list.value.as_array().into_iter().flatten().enumerate();
         elements
-            .map(|(at, value)| read(At { value, pointer: pointer::element(&list.pointer, at) }))
+            .map(|(at, value)| read(Self { value, pointer: pointer::element(&list.pointer, at) }))
             .collect()
     }
 
-    fn named<T>(&self, name: &str, read: impl Fn(At<'v>, String) -> T) -> Vec<T> {
+    fn named<T>(&self, name: &str, read: impl Fn(Self, String) -> T) -> Vec<T> {
         let Some(object) = self.member(name) else { return Vec::new() };
         let members = object.value.as_object().into_iter().flatten();
         members
             .map(|(name, value)| {
                 let pointer = pointer::member(&object.pointer, name);
-                read(At { value, pointer }, name.clone())
+                read(Self { value, pointer }, name.clone())
             })
             .collect()
     }

@@ -1,0 +1,146 @@
+//! What the invariants share: questions whose problems are findings, and findings by rule.
+
+use headscale_policy_sdk::{Cause, Finding, Policy, Problem, Reachability};
+
+use crate::nodes::Nodes;
+use crate::rules::{UNANSWERED, UNKNOWN_NAME};
+
+/// How many chains a message has.
+const SHOWN: usize = 3;
+
+/// A policy under judgement.
+pub(crate) struct Judge<'j> {
+    pub(crate) policy: &'j Policy,
+    pub(crate) reachability: &'j dyn Reachability,
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl<'j> Judge<'j> {
+    pub(crate) const fn new(policy: &'j Policy, reachability: &'j dyn Reachability) -> Self {
+        Self { policy, reachability, findings: Vec::new() }
+    }
+
+    /// The answer to a question that `place` of the settings asks about `names`; a problem becomes
+    /// a finding.
+    pub(crate) fn ask<T>(
+        &mut self,
+        place: &str,
+        names: &[&str],
+        answer: Result<T, Problem>,
+    ) -> Option<T> {
+        let finding = match answer {
+            Ok(answer) => return Some(answer),
+            Err(Problem::Unknown(what)) => {
+                let what = if names.contains(&what.as_str()) {
+                    format!("{what} is neither in the policy nor in the tailnet")
+                } else {
+                    what
+                };
+                Finding::new(UNKNOWN_NAME, "", format!("settings{place}: {what}"))
+            }
+            Err(Problem::Empty(what)) => {
+                let what = if names.contains(&what.as_str()) {
+                    format!("{what} has no node")
+                } else {
+                    what
+                };
+                Finding::new(UNANSWERED, "", format!("settings{place} says nothing: {what}"))
+            }
+            Err(Problem::Invalid(what)) => {
+                Finding::new(UNANSWERED, "", format!("settings{place} says nothing: {what}"))
+            }
+        };
+        self.add(finding);
+        None
+    }
+
+    /// Everyone whom names of the settings stand for. A name with nobody behind it is nobody; one
+    /// that is not there is a finding.
+    pub(crate) fn everyone<'n>(
+        &mut self,
+        place: &str,
+        names: impl Iterator<Item = &'n str>,
+    ) -> Nodes {
+        let mut everyone = Nodes::default();
+        for name in names {
+            match self.reachability.resolve(name) {
+                Err(Problem::Empty(_)) => {}
+                answer => {
+                    if let Some(resolved) = self.ask(place, &[name], answer) {
+                        everyone.add(Nodes::of(resolved));
+                    }
+                }
+            }
+        }
+        everyone
+    }
+
+    /// Whom a name of an answer stands for.
+    pub(crate) fn behind(&self, name: &str) -> Nodes {
+        self.reachability.resolve(name).map(Nodes::of).unwrap_or_default()
+    }
+
+    /// Adds a finding, once.
+    pub(crate) fn add(&mut self, finding: Finding) {
+        if !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
+    }
+}
+
+/// Chains of names by the rule that lets them through, in the order in which they came.
+#[derive(Default)]
+pub(crate) struct ByRule(Vec<(String, Vec<String>)>);
+
+impl ByRule {
+    /// Notes what `causes` let through to `ports`, with the name of who connects; without causes the
+    /// policy lets everything through.
+    pub(crate) fn add(&mut self, causes: &[Cause], ports: &str, source: &str) {
+        if causes.is_empty() {
+            self.note("", "a policy without rules lets everything through".to_owned());
+        }
+        for cause in causes {
+            let ports = if ports.is_empty() { String::new() } else { format!(" on {ports}") };
+            let destination = cause.destination_chain.join(" ∈ ");
+            let source = chain(source, cause);
+            self.note(&cause.rule, format!("{source} -> {destination}{ports}"));
+        }
+    }
+
+    pub(crate) fn note(&mut self, rule: &str, chain: String) {
+        match self.0.iter_mut().find(|(known, _)| known == rule) {
+            Some((_, chains)) if chains.contains(&chain) => {}
+            Some((_, chains)) => chains.push(chain),
+            None => self.0.push((rule.to_owned(), vec![chain])),
+        }
+    }
+
+    pub(crate) fn has(&self, rule: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == rule)
+    }
+
+    /// A finding for each rule: `what`, and the chains.
+    pub(crate) fn findings(self, id: &str, what: &str, reason: Option<&str>) -> Vec<Finding> {
+        let finding = |(rule, chains): (String, Vec<String>)| {
+            let more = chains.len().saturating_sub(SHOWN);
+            let shown: Vec<String> = chains.into_iter().take(SHOWN).collect();
+            let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+            let message = format!("{what}: {}{more}{}", shown.join(", "), because(reason));
+            Finding::new(id, &rule, message)
+        };
+        self.0.into_iter().map(finding).collect()
+    }
+}
+
+/// From who connects, by a name of ours, to the source of a rule.
+pub(crate) fn chain(source: &str, cause: &Cause) -> String {
+    let rest = cause.source_chain.get(1..).unwrap_or_default().iter().map(String::as_str);
+    // The name may be that of the next part, as a user's is of their device.
+    let rest = rest.filter(|part| *part != source);
+    [source].into_iter().chain(rest).collect::<Vec<_>>().join(" ∈ ")
+}
+
+/// The reason of a setting at the end of a message.
+pub(crate) fn because(reason: Option<&str>) -> String {
+    reason.map(|reason| format!(" ({reason})")).unwrap_or_default()
+}
