@@ -70,6 +70,7 @@ pub mod log;
 mod plugin;
 pub mod pointer;
 pub mod policy;
+pub mod ports;
 pub mod prefix;
 mod reachability;
 pub mod testing;

@@ -53,8 +53,8 @@ pub struct Request<S> {
     pub policy: Policy,
     /// The policy before the change, where it is known.
     pub previous: Option<Policy>,
-    /// Users and nodes, where the tailnet is known.
-    pub inventory: Option<Inventory>,
+    /// Users and nodes as JSON, where the tailnet is known: see [`Request::inventory`].
+    pub inventory_json: Option<String>,
     /// What the user set.
     pub settings: S,
 }
@@ -71,13 +71,23 @@ impl<S: DeserializeOwned> Request<S> {
         settings: &str,
     ) -> Result<Self, String> {
         let previous = previous.map(Policy::parse).transpose();
-        let inventory = inventory.map(serde_json::from_str).transpose();
         Ok(Self {
             policy: read("the policy", Policy::parse(policy))?,
             previous: read("the previous policy", previous)?,
-            inventory: read("the inventory", inventory)?,
+            inventory_json: inventory.map(str::to_owned),
             settings: read("the settings", serde_json::from_str(settings))?,
         })
+    }
+}
+
+impl<S> Request<S> {
+    /// Users and nodes, where the tailnet is known.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn inventory(&self) -> Result<Option<Inventory>, String> {
+        let inventory = self.inventory_json.as_deref().map(serde_json::from_str).transpose();
+        read("the inventory", inventory)
     }
 }
 

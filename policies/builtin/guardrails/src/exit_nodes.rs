@@ -43,9 +43,7 @@ pub(crate) fn judge(judge: &mut Judge<'_>, settings: &Settings) {
             }
         }
     }
-    let only: Vec<&str> = names.iter().collect();
-    let only =
-        if only.is_empty() { "nobody".to_owned() } else { format!("only {}", only.join(", ")) };
+    let only = names.only();
     for finding in uses.findings(EXIT_NODE, &format!("{only} may use exit nodes"), None) {
         judge.add(finding);
     }

@@ -116,7 +116,7 @@ impl ByRule {
     }
 
     pub(crate) fn has(&self, rule: &str) -> bool {
-        self.0.iter().any(|(known, _)| known == rule)
+        self.0.iter().any(|(known, _)| known.eq_ignore_ascii_case(rule))
     }
 
     /// A finding for each rule: `what`, and the chains.

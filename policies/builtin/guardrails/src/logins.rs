@@ -32,9 +32,7 @@ pub(crate) fn judge(judge: &mut Judge<'_>, settings: &Settings) {
             }
         }
     }
-    let only: Vec<&str> = names.iter().collect();
-    let only =
-        if only.is_empty() { "nobody".to_owned() } else { format!("only {}", only.join(", ")) };
+    let only = names.only();
     let what = format!("{only} may log in as root");
     for finding in logins.findings(ROOT_LOGIN, &what, None) {
         judge.add(finding);

@@ -1,8 +1,10 @@
 //! The settings, as they are written.
 
-use serde::Deserialize;
+use std::fmt;
 
-use crate::ports::{Ports, ranges};
+use headscale_policy_sdk::ports::PortRange;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
 /// What must hold. `settings.schema.json` says what each setting means.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -22,7 +24,7 @@ pub(crate) struct Pair {
     pub(crate) from: Names,
     pub(crate) to: Names,
     #[serde(default)]
-    pub(crate) ports: Vec<Ports>,
+    pub(crate) ports: Vec<PortRange>,
     pub(crate) proto: Option<String>,
     pub(crate) reason: Option<String>,
 }
@@ -30,7 +32,7 @@ pub(crate) struct Pair {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ClosedPorts {
-    pub(crate) ports: Vec<Ports>,
+    pub(crate) ports: Vec<PortRange>,
     pub(crate) to: Names,
     #[serde(default)]
     pub(crate) except: Names,
@@ -46,26 +48,45 @@ pub(crate) struct FanOut {
 }
 
 /// One name or several.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum Names {
-    One(String),
-    Several(Vec<String>),
-}
-
-impl Default for Names {
-    fn default() -> Self {
-        Self::Several(Vec::new())
-    }
-}
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names(Vec<String>);
 
 impl Names {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        let names: &[String] = match self {
-            Self::One(name) => std::slice::from_ref(name),
-            Self::Several(names) => names,
-        };
-        names.iter().map(String::as_str)
+        self.0.iter().map(String::as_str)
+    }
+
+    /// As a message says that these alone may do something.
+    pub(crate) fn only(&self) -> String {
+        if self.0.is_empty() { "nobody".to_owned() } else { format!("only {}", self.0.join(", ")) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrSeveral;
+
+        impl<'de> Visitor<'de> for OneOrSeveral {
+            type Value = Names;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name or a list of names")
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<Names, E> {
+                Ok(Names(vec![name.to_owned()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Names, A::Error> {
+                let mut names = Vec::new();
+                while let Some(name) = seq.next_element()? {
+                    names.push(name);
+                }
+                Ok(Names(names))
+            }
+        }
+
+        deserializer.deserialize_any(OneOrSeveral)
     }
 }
 
@@ -101,9 +122,9 @@ impl Settings {
     }
 }
 
-fn bad_ports(place: &str, ports: &[Ports], problems: &mut Vec<String>) {
+fn bad_ports(place: &str, ports: &[PortRange], problems: &mut Vec<String>) {
     for (at, ports) in ports.iter().enumerate() {
-        if ranges(std::slice::from_ref(ports)).is_none() {
+        if ports.bounds().is_none() {
             problems.push(format!(
                 "{place}/ports/{at}: {ports} is no port: write one from 1 to 65535, a range as \
                  \"6800-7300\", or \"*\""

@@ -5,7 +5,7 @@ use std::fmt;
 
 use headscale_policy_sdk::prefix::Prefix;
 
-use crate::values::{MachineAccess, Port, Service, Values, Version};
+use crate::values::{MachineAccess, Service, Values, Version};
 
 /// The port of SSH, and the only one of Tailscale SSH.
 const SSH: Ports = Ports { first: 22, last: 22 };
@@ -334,18 +334,14 @@ impl<'v> Reader<'v> {
             }
             let mut ranges: Vec<Ports> = Vec::new();
             for (at, port) in ports.iter().enumerate() {
-                match read_ports(port) {
-                    Some(range) => ranges.push(range),
-                    None => {
-                        let text = match port {
-                            Port::Number(port) => port.to_string(),
-                            Port::Range(text) => format!("{text:?}"),
-                        };
-                        self.problem(
-                            &format!("{place}/{at}"),
-                            format!("{text} is no port: write one from 1 to 65535, or a range as \"6800-7300\""),
-                        );
-                    }
+                match port.bounds() {
+                    Some((first, last)) => ranges.push(Ports { first, last }),
+                    None => self.problem(
+                        &format!("{place}/{at}"),
+                        format!(
+                            "{port} is no port: write one from 1 to 65535, or a range as \"6800-7300\""
+                        ),
+                    ),
                 }
             }
             to.extend(classes.into_iter().map(|class| (class, ranges.clone())));
@@ -435,18 +431,6 @@ impl<'v> Reader<'v> {
         }
         found
     }
-}
-
-fn read_ports(port: &Port) -> Option<Ports> {
-    let ports = match port {
-        Port::Number(port) => Ports { first: *port, last: *port },
-        Port::Range(text) if text == "*" => Ports { first: 1, last: u16::MAX },
-        Port::Range(text) => {
-            let (first, last) = text.split_once('-').unwrap_or((text, text));
-            Ports { first: first.trim().parse().ok()?, last: last.trim().parse().ok()? }
-        }
-    };
-    (ports.first > 0 && ports.first <= ports.last).then_some(ports)
 }
 
 /// Whether a text is a duration as both Go and people write it: `12h`, `90m`, `1h30m`.

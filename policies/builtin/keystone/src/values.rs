@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 
+use headscale_policy_sdk::ports::PortRange;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
@@ -62,16 +63,8 @@ pub(crate) struct MachineAccess {
 pub(crate) struct Service {
     pub(crate) purpose: String,
     pub(crate) from: Vec<String>,
-    pub(crate) to: Entries<Vec<Port>>,
+    pub(crate) to: Entries<Vec<PortRange>>,
     pub(crate) proto: Option<String>,
-}
-
-/// A port, or a range of ports as text.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum Port {
-    Number(u16),
-    Range(String),
 }
 
 const fn yes() -> bool {
