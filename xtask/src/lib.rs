@@ -2,6 +2,7 @@
 //!
 //! - [`layers`] holds the rule of which crate may depend on which;
 //! - [`generate`] writes the committed files that are made from code;
+//! - [`plugins`] builds the built-in plugins, and holds the committed ones against their sources;
 //! - [`gen_tailnet`] writes a tailnet of any size with a policy.
 
 #![forbid(unsafe_code)]
@@ -11,3 +12,4 @@ pub mod gen_tailnet;
 pub mod generate;
 pub mod large_policy;
 pub mod layers;
+pub mod plugins;

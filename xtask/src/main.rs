@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use headscale_testkit::tailnets::Shape;
-use xtask::{gen_tailnet, generate, layers};
+use xtask::plugins::Checked;
+use xtask::{gen_tailnet, generate, layers, plugins};
 
 /// Chores of this repository.
 #[derive(Parser)]
@@ -21,6 +22,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Build the built-in plugins into `policies/dist`; needs Debian's rustc-web and rust-web-src.
+    BuildPlugins,
+    /// Fail when the plugins in `policies/dist` are not what their sources come to, byte for byte
+    /// where the compiler is installed that built them.
+    CheckPlugins,
     /// Fail when a crate depends on one that it must not know.
     CheckLayers,
     /// Write the committed files that are made from code.
@@ -63,6 +69,27 @@ fn run(command: &Command) -> Result<(), Box<dyn Error>> {
     };
     let mut out = io::stdout().lock();
     match command {
+        Command::BuildPlugins => {
+            for path in plugins::build(root)? {
+                writeln!(out, "wrote {path}")?;
+            }
+        }
+        Command::CheckPlugins => {
+            let count = plugins::NAMES.len();
+            match plugins::check(root)? {
+                Checked::Rebuilt => {
+                    writeln!(
+                        out,
+                        "check-plugins: {count} components are what their sources come to"
+                    )?;
+                }
+                Checked::Skipped(needs) => writeln!(
+                    out,
+                    "check-plugins: digests and sources of {count} components are as recorded; \
+                     {count} rebuilds skipped: needs {needs}"
+                )?,
+            }
+        }
         Command::CheckLayers => {
             let edges = layers::check(&layers::Graph::read(root)?)?;
             writeln!(out, "check-layers: dependencies between our crates: {edges}, all allowed")?;
