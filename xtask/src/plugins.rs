@@ -22,15 +22,15 @@ use wit_component::ComponentEncoder;
 pub const NAMES: [&str; 2] = ["guardrails", "keystone"];
 
 /// Where the workspace of the guests is.
-const WORKSPACE: &str = "policies/builtin";
+const WORKSPACE: &str = "policies";
 
 /// Where the components are.
 const DIST: &str = "policies/dist";
 
 /// What the components are made from, besides the compiler.
 const SOURCES: [&str; 6] = [
-    "policies/builtin/Cargo.lock",
-    "policies/builtin/Cargo.toml",
+    "policies/Cargo.lock",
+    "policies/Cargo.toml",
     "policies/builtin/guardrails",
     "policies/builtin/keystone",
     "policies/sdk",
