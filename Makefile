@@ -8,10 +8,13 @@ export RUSTUP_AUTO_INSTALL := 0
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: help demo test lint generate bench fuzz
+.PHONY: help demo test test-js lint generate plugins bench fuzz
+
+# The guests and their template have workspaces of their own, and share what they are built into.
+GUESTS := --locked --target-dir target/guests --manifest-path
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## Build the plugin and show on examples/ what it does
 	cargo build --release --locked --package kubectl-headscale
@@ -20,18 +23,37 @@ demo: ## Build the plugin and show on examples/ what it does
 test: ## Run all tests
 	tests/tools/docker-registry
 	cargo test --workspace --locked
+	cargo test --workspace $(GUESTS) policies/Cargo.toml
+	cargo test $(GUESTS) policies/templates/rust/Cargo.toml
+
+test-js: ## Build and test the template of JavaScript plugins; needs node and the npm registry
+	rm -rf target/js
+	mkdir -p target
+	cp -R policies/templates/javascript target/js
+	cp -R policies/wit target/js/wit
+	cd target/js && npm install --no-audit --no-fund && npm test && npm run build
 
 lint: ## Format, clippy, rustdoc, licences, the dependency rule and generated files
 	cargo fmt --all --check
+	cargo fmt --all --check --manifest-path policies/Cargo.toml
+	cargo fmt --all --check --manifest-path policies/templates/rust/Cargo.toml
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets $(GUESTS) policies/Cargo.toml -- -D warnings
+	cargo clippy --all-targets $(GUESTS) policies/templates/rust/Cargo.toml -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --package headscale-policy-sdk $(GUESTS) policies/Cargo.toml
 	cargo deny --locked check licenses bans sources
+	cargo deny --manifest-path policies/Cargo.toml --locked check licenses bans sources
 	cargo xtask check-layers
 	cargo xtask generate --check
+	cargo xtask check-plugins
 
 generate: ## Write the committed files that are made from code
 	cargo xtask generate
 	UPDATE_README=1 cargo test --quiet --locked --package kubectl-headscale --test cli readme
+
+plugins: ## Build the built-in plugins into policies/dist; needs Debian's rustc-web
+	cargo xtask build-plugins
 
 bench: ## Measure the policy engine and the host of plugins
 	cargo bench --locked --package headscale-acl --package headscale-policy-host --benches

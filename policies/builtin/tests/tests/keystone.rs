@@ -9,6 +9,9 @@ use headscale_policy_sdk::testing::render;
 use keystone::Keystone;
 use serde_json::{Value, json};
 
+/// A change of the values of the example.
+type Change = Box<dyn Fn(&mut Value)>;
+
 fn rendered(change: impl FnOnce(&mut Value)) -> Result<String, String> {
     let mut values = yaml("values.yaml").unwrap();
     change(&mut values);
@@ -46,7 +49,7 @@ fn allows_what_the_hand_written_policy_allows() {
 #[test]
 fn every_form_of_the_values_stays_formatted_and_clean() {
     let long: Vec<String> = (0..40).map(|n| format!("someone{n}@example.com")).collect();
-    let table: [(&str, Box<dyn Fn(&mut Value)>); 8] = [
+    let table: [(&str, Change); 8] = [
         (
             "no pods",
             Box::new(|values| {
@@ -94,7 +97,7 @@ fn every_form_of_the_values_stays_formatted_and_clean() {
 
 #[test]
 fn bad_values_are_told_with_their_place() {
-    let table: [(&str, Box<dyn Fn(&mut Value)>, &str); 17] = [
+    let table: [(&str, Change, &str); 17] = [
         (
             "machine as user",
             Box::new(|v| v["roles"]["developers"] = json!(["tag:worker"])),
