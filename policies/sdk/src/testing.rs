@@ -55,7 +55,7 @@ pub fn render<R: Renderer>(params: &Value) -> Result<String, String> {
 /// let query = Query::new("group:dev", "tag:db").protocol("tcp").port(5432);
 /// assert_eq!(tailnet.can_reach(&query), Ok(Extent::Some));
 /// let explanation = tailnet.explain(&query).unwrap();
-/// assert_eq!(explanation.causes[0].source_chain, ["group:dev", "alice@"]);
+/// assert_eq!(explanation.causes[0].source_chain, ["alice@"]);
 /// assert!(tailnet.can_reach(&Query::new("group:dve", "tag:db")).is_err());
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -174,9 +174,14 @@ impl Tailnet {
         })
     }
 
-    /// The names from one that was asked for to that of a rule.
-    fn chain(asked: &str, rule: &str) -> Vec<String> {
-        if asked == rule { vec![asked.to_owned()] } else { vec![asked.to_owned(), rule.to_owned()] }
+    /// The names from one that was asked for to that of a rule, as the host tells them: each is a
+    /// part of the next, so that what is more than the rule's name is no part of the chain.
+    fn chain(&self, asked: &str, rule: &str) -> Result<Vec<String>, Problem> {
+        let (whole, part) = (self.nodes_of(asked)?, self.nodes_of(rule)?);
+        Ok(match asked == rule || (whole.is_superset(&part) && whole != part) {
+            true => vec![rule.to_owned()],
+            false => vec![asked.to_owned(), rule.to_owned()],
+        })
     }
 
     fn overlapping<'a>(
@@ -230,8 +235,8 @@ impl Reachability for Tailnet {
             pairs.retain(|pair| !through.contains(pair));
             causes.push(Cause {
                 rule: rule.clone(),
-                source_chain: Self::chain(&query.source, &access.source),
-                destination_chain: Self::chain(&query.destination, &access.destination),
+                source_chain: self.chain(&query.source, &access.source)?,
+                destination_chain: self.chain(&query.destination, &access.destination)?,
             });
         }
         let named = |(from, to): (usize, usize)| (self.name_of(from), self.name_of(to));

@@ -24,7 +24,7 @@ pub(crate) fn judge(judge: &mut Judge<'_>, settings: &Settings) {
                 continue;
             }
             for cause in &answer.causes {
-                let chain = chain(source.name(address), cause);
+                let chain = chain(cause, address, source.name(address));
                 uses.note(&cause.rule, format!("{chain} -> {INTERNET}"));
             }
         }

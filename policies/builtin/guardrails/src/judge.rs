@@ -1,6 +1,6 @@
 //! What the invariants share: questions whose problems are findings, and findings by rule.
 
-use headscale_policy_sdk::{Cause, Finding, Policy, Problem, Reachability};
+use headscale_policy_sdk::{Cause, Finding, Policy, Problem, Query, Reachability};
 
 use crate::nodes::Nodes;
 use crate::rules::{UNANSWERED, UNKNOWN_NAME};
@@ -93,17 +93,18 @@ impl<'j> Judge<'j> {
 pub(crate) struct ByRule(Vec<(String, Vec<String>)>);
 
 impl ByRule {
-    /// Notes what `causes` let through to `ports`, with the name of who connects; without causes the
+    /// Notes what `causes` let through of `query`, whose source is `called` so; without causes the
     /// policy lets everything through.
-    pub(crate) fn add(&mut self, causes: &[Cause], ports: &str, source: &str) {
+    pub(crate) fn add(&mut self, causes: &[Cause], query: &Query, called: &str) {
         if causes.is_empty() {
             self.note("", "a policy without rules lets everything through".to_owned());
         }
+        let traffic = traffic(query);
+        let on = if traffic.is_empty() { String::new() } else { format!(" on {traffic}") };
         for cause in causes {
-            let ports = if ports.is_empty() { String::new() } else { format!(" on {ports}") };
+            let source = chain(cause, &query.source, called);
             let destination = cause.destination_chain.join(" ∈ ");
-            let source = chain(source, cause);
-            self.note(&cause.rule, format!("{source} -> {destination}{ports}"));
+            self.note(&cause.rule, format!("{source} -> {destination}{on}"));
         }
     }
 
@@ -132,12 +133,21 @@ impl ByRule {
     }
 }
 
-/// From who connects, by a name of ours, to the source of a rule.
-pub(crate) fn chain(source: &str, cause: &Cause) -> String {
-    let rest = cause.source_chain.get(1..).unwrap_or_default().iter().map(String::as_str);
-    // The name may be that of the next part, as a user's is of their device.
-    let rest = rest.filter(|part| *part != source);
-    [source].into_iter().chain(rest).collect::<Vec<_>>().join(" ∈ ")
+/// From who connects to the source of a rule; who was asked for as `asked` is `called` so.
+pub(crate) fn chain(cause: &Cause, asked: &str, called: &str) -> String {
+    let parts = cause.source_chain.iter().map(String::as_str);
+    let mut parts: Vec<&str> =
+        parts.map(|part| if part == asked { called } else { part }).collect();
+    // The device of a user may have the user's name.
+    parts.dedup();
+    parts.join(" ∈ ")
+}
+
+/// What a question is about, for a message: `tcp 443`.
+pub(crate) fn traffic(query: &Query) -> String {
+    let port = query.port.map(|port| port.to_string());
+    let parts = query.protocol.iter().chain(port.iter());
+    parts.map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
 /// The reason of a setting at the end of a message.

@@ -2,7 +2,7 @@
 
 use headscale_policy_sdk::{Extent, Finding, Query};
 
-use crate::judge::{ByRule, Judge, because};
+use crate::judge::{ByRule, Judge, because, traffic};
 use crate::ports::{Range, answered, common, ranges, samples};
 use crate::rules::{FORBIDDEN_ACCESS, MISSING_ACCESS, OPEN_PORT};
 use crate::settings::{Pair, Settings};
@@ -27,7 +27,7 @@ pub(crate) fn never(judge: &mut Judge<'_>, settings: &Settings) {
                 let answer = judge.reachability.explain(&query);
                 let Some(answer) = judge.ask(&place, &[from, to], answer) else { return };
                 if answer.extent != Extent::None {
-                    causes.add(&answer.causes, &traffic(&query), from);
+                    causes.add(&answer.causes, &query, from);
                 }
             }
             let what = format!("{from} must not reach {to}{}", on_ports(pair));
@@ -104,8 +104,7 @@ pub(crate) fn closed_ports(judge: &mut Judge<'_>, settings: &Settings) {
                         let query = Query::new(from, to).protocol(protocol).port(port);
                         let Ok(answer) = judge.reachability.explain(&query) else { continue };
                         if answer.extent != Extent::None {
-                            let from = source.name(from);
-                            causes.add(&answer.causes, &traffic(&query), from);
+                            causes.add(&answer.causes, &query, source.name(from));
                         }
                     }
                 }
@@ -156,13 +155,6 @@ fn queries(
         samples.iter().map(move |port| query.clone().port(*port))
     });
     Some(queries.collect())
-}
-
-/// What a question is about, for a message: `tcp 443`.
-fn traffic(query: &Query) -> String {
-    let port = query.port.map(|port| port.to_string());
-    let parts = query.protocol.iter().chain(port.iter());
-    parts.map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
 fn on_ports(pair: &Pair) -> String {
