@@ -88,6 +88,27 @@ fn explanations_say_what_allows_or_what_is_missing() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A network remembers names, as sources and as destinations.
+#[test]
+fn what_was_asked_before_changes_no_answer() {
+    let cases: Vec<Case> = serde_json::from_str(include_str!("queries/explain.json")).unwrap();
+    for case in cases {
+        let text = case.policy.to_string();
+        let tailnet = case.tailnet.map(|value| Arc::new(Tailnet::from_value(&value).unwrap()));
+        let load = || Loaded::new(text.as_bytes(), tailnet.clone(), Version::V0_29).unwrap();
+        let long_asked = load();
+        let names: Vec<&str> =
+            case.questions.iter().flat_map(|asked| [&*asked.from, &*asked.to]).collect();
+        for from in &names {
+            for to in &names {
+                let question = Question { from, to, ..Question::default() };
+                let ask = |policy: &Loaded| policy.ask(|network| network.explain(&question));
+                assert_eq!(ask(&long_asked), ask(&load()), "{from} to {to}");
+            }
+        }
+    }
+}
+
 /// The rows of an answer, one on each line.
 fn access(text: &str, tailnet: Option<&Value>, side: Side<'_>) -> String {
     let tailnet = tailnet.map(|value| Tailnet::from_value(value).unwrap());

@@ -54,12 +54,22 @@ struct Stored {
     nodes: [Rc<NodeSet>; 2],
 }
 
-/// One side of a question.
-struct Asked<'s> {
-    set: &'s IpSet,
+/// An end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Source,
+    Target,
+}
+
+/// What a set of addresses at one end has to do with the flows of a network.
+#[derive(Clone, Debug)]
+pub(crate) struct Concern {
+    /// How many ranges the set is made of.
+    parts: usize,
+    /// The nodes with an address in the set.
     nodes: NodeSet,
-    /// What of it no node has.
-    others: IpSet,
+    /// Places of the stored flows that share an address with it.
+    stored: NodeSet,
 }
 
 impl Flows {
@@ -115,6 +125,25 @@ impl Flows {
         Self { answered, routed, nodes, stored, own_devices }
     }
 
+    /// What `set` has to do with the flows as an end of connections: costs a few steps for each flow
+    /// and each node in it.
+    pub(crate) fn concern(&self, network: &Network<'_, '_>, end: End, set: &IpSet) -> Concern {
+        let nodes = network.inventory.nodes_in(set);
+        // What of it no node has.
+        let others = set.difference(&self.nodes);
+        let mut stored = NodeSet::new(self.stored.len());
+        for (at, Stored { flow, nodes: [sources, targets], .. }) in self.stored.iter().enumerate() {
+            let (own, own_nodes) = match end {
+                End::Source => (&flow.sources, sources),
+                End::Target => (&flow.targets, targets),
+            };
+            if nodes.intersects(own_nodes) || (!others.is_empty() && others.intersects(own)) {
+                stored.insert(at);
+            }
+        }
+        Concern { parts: set.parts(), nodes, stored }
+    }
+
     /// What may flow from an address of `from` to one of `to`, in Headscale's order; `None` is any
     /// address. May hold flows that join other addresses only.
     ///
@@ -125,28 +154,36 @@ impl Flows {
         from: Option<&IpSet>,
         to: Option<&IpSet>,
     ) -> Vec<Flow> {
+        let from = from.map(|set| self.concern(network, End::Source, set));
+        let to = to.map(|set| self.concern(network, End::Target, set));
+        self.between(network, [from.as_ref(), to.as_ref()], |_| true)
+    }
+
+    /// The same of ends that are known, of flows whose ports are `wanted` only.
+    pub(crate) fn between(
+        &self,
+        network: &Network<'_, '_>,
+        ends: [Option<&Concern>; 2],
+        wanted: impl Fn(&PortSet) -> bool,
+    ) -> Vec<Flow> {
         let inventory = network.inventory;
-        let asked = |set| Asked {
-            set,
-            nodes: inventory.nodes_in(set),
-            others: set.difference(&self.nodes),
-        };
-        let sides = [from.map(asked), to.map(asked)];
         let mut found: Vec<(usize, u8, Flow)> = Vec::new();
-        for Stored { entry, flow, nodes } in &self.stored {
-            let own = [&flow.sources, &flow.targets];
-            let concerned =
-                sides.iter().zip(own.into_iter().zip(nodes)).all(|(side, (set, nodes))| {
-                    side.as_ref().is_none_or(|side| {
-                        side.nodes.intersects(nodes)
-                            || (!side.others.is_empty() && side.others.intersects(set))
-                    })
-                });
-            if concerned {
-                found.push((*entry, 0, flow.clone()));
+        let mut add = |stored: &Stored| {
+            if wanted(&stored.flow.ports) {
+                found.push((stored.entry, 0, stored.flow.clone()));
+            }
+        };
+        match ends {
+            [None, None] => self.stored.iter().for_each(add),
+            [Some(one), None] | [None, Some(one)] => {
+                one.stored.iter().filter_map(|at| self.stored.get(at)).for_each(add);
+            }
+            [Some(from), Some(to)] => {
+                let both = from.stored.common(&to.stored);
+                both.filter_map(|at| self.stored.get(at)).for_each(&mut add);
             }
         }
-        for user in self.users_about(&sides, inventory) {
+        for user in self.users_about(ends, inventory) {
             let devices = inventory.nodes_of_user(user).iter();
             let here = answered_by(devices.filter_map(|at| inventory.node(*at)), &self.nodes);
             let places = self.own_devices.get(&user).into_iter().flatten();
@@ -155,6 +192,7 @@ impl Flows {
                 let Some(entry) = entries.get(scoped.entry) else { continue };
                 let rules = scoped.rules.iter();
                 let flows = rules.flat_map(|rule| of_rule(rule, entry.origin, &here));
+                let flows = flows.filter(|flow| wanted(&flow.ports));
                 found.extend(flows.map(|flow| (scoped.entry, 1, flow)));
             }
         }
@@ -162,25 +200,25 @@ impl Flows {
         found.into_iter().map(|(.., flow)| flow).collect()
     }
 
-    /// The users with rules for own devices of whom all sides have a device, by id.
-    fn users_about(&self, sides: &[Option<Asked<'_>>; 2], inventory: &Inventory<'_>) -> Vec<u64> {
+    /// The users with rules for own devices of whom all ends have a device, by id.
+    fn users_about(&self, ends: [Option<&Concern>; 2], inventory: &Inventory<'_>) -> Vec<u64> {
         if self.own_devices.is_empty() {
             return Vec::new();
         }
-        let fewest = sides.iter().flatten().min_by_key(|side| side.set.parts());
+        let fewest = ends.iter().flatten().min_by_key(|end| end.parts);
         let mut users: Vec<u64> = match fewest {
-            Some(side) => {
-                let nodes = side.nodes.iter().filter_map(|at| inventory.node(at)?.user);
+            Some(end) => {
+                let nodes = end.nodes.iter().filter_map(|at| inventory.node(at)?.user);
                 nodes.filter(|user| self.own_devices.contains_key(user)).collect()
             }
             None => self.own_devices.keys().copied().collect(),
         };
         users.sort_unstable();
         users.dedup();
-        let is_in = |side: &Asked<'_>, user: u64| {
-            inventory.nodes_of_user(user).iter().any(|at| side.nodes.contains(*at))
+        let is_in = |end: &Concern, user: u64| {
+            inventory.nodes_of_user(user).iter().any(|at| end.nodes.contains(*at))
         };
-        users.retain(|user| sides.iter().flatten().all(|side| is_in(side, *user)));
+        users.retain(|user| ends.iter().flatten().all(|end| is_in(end, *user)));
         users
     }
 }
@@ -295,6 +333,12 @@ pub(crate) fn gap(
     flows: &[&Flow],
     inventory: &Inventory<'_>,
 ) -> Option<(IpAddr, IpAddr)> {
+    // Mostly one rule lets all through, or none does.
+    let covers =
+        |flow: &&Flow| flow.sources.is_superset(sources) && flow.targets.is_superset(targets);
+    if flows.iter().any(covers) {
+        return None;
+    }
     let mut left = sources.clone();
     while let Some(first) = left.first() {
         let within: Vec<&&Flow> =

@@ -1,6 +1,6 @@
 //! A policy compiled for a tailnet, ready for questions.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 
 use super::answers::Answers;
 use super::approve::Approvers;
@@ -12,6 +12,7 @@ use super::names::{Names, Used, vacant};
 use super::output::Compiled;
 use super::packet_filters::PacketFilters;
 use super::peers::Peers;
+use super::query::Parties;
 use super::reach::Reach;
 use super::resolve::Resolver;
 use super::scoped::{Scoped, scoped_rules};
@@ -33,6 +34,7 @@ pub struct Network<'n, 'd> {
     scoped: OnceCell<Vec<Scoped>>,
     flows: OnceCell<Flows>,
     names: OnceCell<Names<'n>>,
+    parties: RefCell<Parties>,
 }
 
 impl<'n, 'd> Network<'n, 'd> {
@@ -61,6 +63,7 @@ impl<'n, 'd> Network<'n, 'd> {
             scoped,
             flows,
             names,
+            parties: RefCell::default(),
         }
     }
 
@@ -145,6 +148,11 @@ impl<'n, 'd> Network<'n, 'd> {
     pub(crate) fn names(&self) -> &Names<'n> {
         let inventory = self.inventory;
         self.names.get_or_init(|| Names::of(inventory, [Used::by(self)], &vacant(inventory)))
+    }
+
+    /// The names that questions were about.
+    pub(crate) fn parties(&self) -> &RefCell<Parties> {
+        &self.parties
     }
 
     /// Who approves which routes.

@@ -52,6 +52,11 @@ impl NodeSet {
         self.words.iter().zip(&other.words).any(|(a, b)| a & b != 0)
     }
 
+    /// Indexes of the nodes that are in both, ascending.
+    pub(crate) fn common(&self, other: &Self) -> impl Iterator<Item = usize> {
+        indexes(self.words.iter().zip(&other.words).map(|(a, b)| a & b))
+    }
+
     /// Whether none is in.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -60,17 +65,21 @@ impl NodeSet {
 
     /// Indexes of the nodes that are in, ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> {
-        self.words.iter().enumerate().flat_map(|(at, word)| {
-            let mut left = *word;
-            std::iter::from_fn(move || {
-                let bit = left.trailing_zeros() as usize;
-                (left != 0).then(|| {
-                    left &= left - 1;
-                    at * 64 + bit
-                })
+        indexes(self.words.iter().copied())
+    }
+}
+
+fn indexes(words: impl Iterator<Item = u64>) -> impl Iterator<Item = usize> {
+    words.enumerate().flat_map(|(at, word)| {
+        let mut left = word;
+        std::iter::from_fn(move || {
+            let bit = left.trailing_zeros() as usize;
+            (left != 0).then(|| {
+                left &= left - 1;
+                at * 64 + bit
             })
         })
-    }
+    })
 }
 
 #[cfg(test)]
@@ -86,5 +95,8 @@ mod tests {
         set.remove(0);
         assert_eq!(set.iter().collect::<Vec<_>>(), [63, 64, 129]);
         assert!(!set.contains(1000));
+        let mut other = NodeSet::new(130);
+        [129, 63, 1].into_iter().for_each(|index| other.insert(index));
+        assert_eq!(set.common(&other).collect::<Vec<_>>(), [63, 129]);
     }
 }

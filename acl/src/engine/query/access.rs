@@ -1,12 +1,13 @@
 //! Who reaches what, in the policy's own names.
 
 use std::cmp::Reverse;
+use std::rc::Rc;
 
 use serde::Serialize;
 
 use super::party::{Party, QueryError, party, split_port};
 use crate::engine::boxes::{Cell, gained};
-use crate::engine::flow::{Flow, pair};
+use crate::engine::flow::{End, Flow, pair};
 use crate::engine::ip_set::IpSet;
 use crate::engine::network::Network;
 
@@ -89,11 +90,13 @@ impl Network<'_, '_> {
             return Err(QueryError::new("autogroup:self depends on who asks")
                 .hint("name a user or a node instead"));
         }
-        let set = |party: &Option<Party<'_>>| party.as_ref().map(|party| party.set.clone());
+        let set = |party: &Option<Party<'_>>| party.as_ref().map(|party| Rc::clone(&party.set));
         let (sources, targets) = (set(&from), set(&to));
         let flows = self.flows();
-        let anyone = sources.as_ref().unwrap_or(&flows.answered);
-        let cells = flows.about(self, sources.as_ref(), targets.as_ref()).into_iter().map(|flow| {
+        let anyone = sources.as_deref().unwrap_or(&flows.answered);
+        let ends = [(&from, End::Source), (&to, End::Target)]
+            .map(|(party, end)| party.as_ref().map(|party| party.concern(self, end)));
+        let cells = flows.between(self, ends, |_| true).into_iter().map(|flow| {
             let destinations = match &targets {
                 Some(targets) => flow.targets.intersection(targets).into(),
                 None => flow.targets,
@@ -119,7 +122,7 @@ impl Network<'_, '_> {
             }
             // All of what is asked for is told as it was asked for.
             let told = |set: &IpSet, party: &Option<Party<'_>>| match party {
-                Some(party) if party.set == *set => vec![party.text.to_owned()],
+                Some(party) if *party.set == *set => vec![party.text.to_owned()],
                 _ => self.names().cover(set),
             };
             let (from, to) = (told(&cell.sources, &from), told(&cell.destinations, &to));

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use super::explain::{Cause, RuleSection};
 use super::party::{Party, QueryError};
 use crate::engine::compile;
-use crate::engine::flow::{Flow, common_pair, gap, owner, pair};
+use crate::engine::flow::{End, Flow, common_pair, gap, owner, pair};
 use crate::engine::ip_set::IpSet;
 use crate::engine::network::Network;
+use crate::engine::port_set::PortSet;
 use crate::policy::{Alias, Spanned};
 use crate::span::Span;
 
@@ -39,7 +40,7 @@ impl<'a, 'n, 'd> Asked<'a, 'n, 'd> {
             });
             products.collect()
         } else {
-            vec![(from.set.clone(), to.set.clone())]
+            vec![((*from.set).clone(), (*to.set).clone())]
         };
         Self { network, from, to, products }
     }
@@ -69,10 +70,17 @@ impl<'a, 'n, 'd> Asked<'a, 'n, 'd> {
         }
     }
 
-    /// What may flow between the two, and perhaps more, in Headscale's order.
-    pub(super) fn flows(&self) -> Vec<Flow> {
+    /// What may flow between the two on `wanted` ports, and perhaps more, in Headscale's order.
+    pub(super) fn flows(&self, wanted: impl Fn(&PortSet) -> bool) -> Vec<Flow> {
+        let (network, flows) = (self.network, self.network.flows());
+        let from = self.from.concern(network, End::Source);
+        if !self.to.is_own_devices() {
+            let to = self.to.concern(network, End::Target);
+            return flows.between(network, [Some(from), Some(to)], wanted);
+        }
         let to = IpSet::union(self.products.iter().map(|(_, to)| to));
-        self.network.flows().about(self.network, Some(&self.from.set), Some(&to))
+        let to = flows.concern(network, End::Target, &to);
+        flows.between(network, [Some(from), Some(&to)], wanted)
     }
 
     /// A connection that is asked for and that none of `flows` lets through.
@@ -152,7 +160,7 @@ impl<'a, 'n, 'd> Asked<'a, 'n, 'd> {
             return vec![asked.text.to_owned()];
         };
         let resolved = self.network.resolver.resolve(alias).set();
-        if !resolved.is_empty() && asked.set.is_superset(&resolved) && asked.set != *resolved {
+        if !resolved.is_empty() && asked.set.is_superset(&resolved) && *asked.set != *resolved {
             return vec![alias.written()];
         }
         let mut chain = vec![asked.text.to_owned()];

@@ -153,14 +153,14 @@ impl Network<'_, '_> {
         };
         let from = match (claim.expect, from.as_slice()) {
             (Expect::Only, _) => {
-                let allowed = IpSet::union(from.iter().map(|party| &party.set));
+                let allowed = IpSet::union(from.iter().map(|party| &*party.set));
                 let set = self.flows().answered.difference(&allowed);
-                Party { text: "everyone else", alias: None, set }
+                Party::new("everyone else", None, set)
             }
             (_, [party]) => party.clone(),
             (_, _) => {
-                let set = IpSet::union(from.iter().map(|party| &party.set));
-                Party { text: claim.from.first().copied().unwrap_or_default(), alias: None, set }
+                let set = IpSet::union(from.iter().map(|party| &*party.set));
+                Party::new(claim.from.first().copied().unwrap_or_default(), None, set)
             }
         };
         let asked = Asked::new(self, &from, &to);
@@ -181,7 +181,7 @@ impl Network<'_, '_> {
     /// Of a network that is routed in part, that part: nobody is behind the rest.
     fn inhabited<'t>(&self, party: Party<'t>) -> Party<'t> {
         let set = party.set.intersection(&self.flows().answered);
-        if set.is_empty() { party } else { Party { set, ..party } }
+        if set.is_empty() { party } else { party.narrowed(set) }
     }
 
     /// The packets that a claim is about.
@@ -239,7 +239,7 @@ fn vacuous(error: QueryError, expect: Expect) -> Result<Judgement, QueryError> {
 
 impl Asked<'_, '_, '_> {
     fn judge(&self, wanted: &PortSet, expect: Expect) -> Judgement {
-        let flows = self.flows();
+        let flows = self.flows(|_| true);
         let about: Vec<(&Flow, PortSet)> = flows
             .iter()
             .map(|flow| (flow, flow.ports.intersection(wanted)))

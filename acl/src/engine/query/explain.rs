@@ -196,9 +196,7 @@ impl Asked<'_, '_, '_> {
 
     /// What lets any of `traffic` through, in Headscale's order.
     pub(super) fn traffic(&self, traffic: Traffic) -> Vec<Flow> {
-        let mut flows = self.flows();
-        flows.retain(|flow| traffic.is_in(&flow.ports));
-        flows
+        self.flows(|ports| traffic.is_in(ports))
     }
 
     fn explain_traffic(&self, traffic: Traffic, any: bool) -> Explanation {

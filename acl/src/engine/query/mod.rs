@@ -17,6 +17,7 @@ pub use coverage::{Coverage, NameCoverage, RuleCoverage};
 pub use explain::{Cause, Explanation, Question, RuleSection};
 pub use extent::Extent;
 pub use nearest::{Lack, Miss};
+pub(crate) use party::Parties;
 pub use party::{Problem, QueryError};
 pub use resolve::Resolved;
 

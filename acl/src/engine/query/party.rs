@@ -1,7 +1,12 @@
 //! The two ends of a question: aliases, names of nodes, addresses.
 
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use foldhash::HashMap;
 use thiserror::Error;
 
+use crate::engine::flow::{Concern, End};
 use crate::engine::ip_set::IpSet;
 use crate::engine::network::Network;
 use crate::engine::resolve::TAILNET;
@@ -54,10 +59,74 @@ pub(super) struct Party<'t> {
     /// The alias that it is; `None` for a node's name.
     pub(super) alias: Option<Alias<'t>>,
     /// Its addresses; empty only for `autogroup:self`.
-    pub(super) set: IpSet,
+    pub(super) set: Rc<IpSet>,
+    /// What the flows have to do with these addresses, or with more.
+    concerns: Rc<Concerns>,
 }
 
-impl Party<'_> {
+/// What the flows have to do with a set of addresses as the source and as the target, each found
+/// out when it is first asked for.
+#[derive(Debug, Default)]
+struct Concerns {
+    source: OnceCell<Concern>,
+    target: OnceCell<Concern>,
+}
+
+/// Names that questions were about, and what they stand for.
+#[derive(Debug, Default)]
+pub(crate) struct Parties {
+    known: HashMap<String, Result<Known, QueryError>>,
+    /// Ranges of all of their sets.
+    parts: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    set: Rc<IpSet>,
+    concerns: Rc<Concerns>,
+    is_alias: bool,
+}
+
+impl Parties {
+    /// Ranges of the sets that are remembered: 32 MiB.
+    const MOST: usize = 1 << 20;
+
+    fn remember(&mut self, text: &str, party: &Result<Party<'_>, QueryError>) {
+        // At least some, so that names are bounded too.
+        let own = party.as_ref().map_or(0, |party| party.set.parts()).max(64);
+        let parts = self.parts.saturating_add(own);
+        if parts > Self::MOST {
+            return;
+        }
+        self.parts = parts;
+        let known = party.as_ref().map_err(QueryError::clone).map(|party| Known {
+            set: Rc::clone(&party.set),
+            concerns: Rc::clone(&party.concerns),
+            is_alias: party.alias.is_some(),
+        });
+        self.known.insert(text.to_owned(), known);
+    }
+}
+
+impl<'t> Party<'t> {
+    pub(super) fn new(text: &'t str, alias: Option<Alias<'t>>, set: IpSet) -> Self {
+        Self { text, alias, set: Rc::new(set), concerns: Rc::default() }
+    }
+
+    /// The same with some of the addresses only.
+    pub(super) fn narrowed(self, set: IpSet) -> Self {
+        Self { set: Rc::new(set), ..self }
+    }
+
+    /// What the flows have to do with it, and perhaps with more.
+    pub(super) fn concern(&self, network: &Network<'_, '_>, end: End) -> &Concern {
+        let known = match end {
+            End::Source => &self.concerns.source,
+            End::Target => &self.concerns.target,
+        };
+        known.get_or_init(|| network.flows().concern(network, end, &self.set))
+    }
+
     pub(super) fn is_own_devices(&self) -> bool {
         self.alias.as_ref().is_some_and(|alias| alias.is_autogroup("autogroup:self"))
     }
@@ -112,12 +181,23 @@ fn port(text: &str) -> Result<Option<u16>, QueryError> {
     }
 }
 
-/// What `text` names: an alias, the name of a node, or an address.
+/// What `text` names: an alias, the name of a node, or an address. Found out once for each name.
 ///
 /// # Errors
 ///
 /// When it names nothing that has an address.
 pub(super) fn party<'t>(text: &'t str, network: &Network<'_, '_>) -> Result<Party<'t>, QueryError> {
+    if let Some(known) = network.parties().borrow().known.get(text) {
+        let Known { set, concerns, is_alias } = known.clone()?;
+        let alias = if is_alias { Alias::parse(text.into()) } else { None };
+        return Ok(Party { text, alias, set, concerns });
+    }
+    let party = resolved(text, network);
+    network.parties().borrow_mut().remember(text, &party);
+    party
+}
+
+fn resolved<'t>(text: &'t str, network: &Network<'_, '_>) -> Result<Party<'t>, QueryError> {
     let all = || network.flows().nodes.clone();
     let Some(alias) = Alias::parse(text.into()) else { return Err(unknown(text, network)) };
     let set = match &alias {
@@ -133,13 +213,13 @@ pub(super) fn party<'t>(text: &'t str, network: &Network<'_, '_>) -> Result<Part
                     if set.is_empty() {
                         return Err(unknown(text, network));
                     }
-                    return Ok(Party { text, alias: None, set });
+                    return Ok(Party::new(text, None, set));
                 }
             }
         }
         Alias::Autogroup(name) => match &**name {
             "autogroup:self" => {
-                return Ok(Party { text, alias: Some(alias), set: IpSet::default() });
+                return Ok(Party::new(text, Some(alias), IpSet::default()));
             }
             "autogroup:danger-all" => all(),
             _ => match network.resolver.resolve_any(&alias).set {
@@ -158,7 +238,7 @@ pub(super) fn party<'t>(text: &'t str, network: &Network<'_, '_>) -> Result<Part
     if set.is_empty() {
         return Err(no_addresses(text, &alias, network));
     }
-    Ok(Party { text, alias: Some(alias), set })
+    Ok(Party::new(text, Some(alias), set))
 }
 
 /// What there is of `set`: of the tailnet's own addresses those that nodes have.
