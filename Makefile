@@ -8,7 +8,7 @@ export RUSTUP_AUTO_INSTALL := 0
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: help demo test test-js lint generate plugins bench fuzz
+.PHONY: help demo release test test-js lint generate plugins bench fuzz
 
 # The guests and their template have workspaces of their own, and share what they are built into.
 GUESTS := --locked --target-dir target/guests --manifest-path
@@ -19,6 +19,10 @@ help: ## List the targets
 demo: ## Build the plugin and show on examples/ what it does
 	cargo build --release --locked --package kubectl-headscale
 	@examples/demo.sh
+
+release: ## Build the plugin as it is released, with the built-in plugins compiled into it
+	cargo xtask compile-plugins --out target/compiled-plugins
+	HEADSCALE_COMPILED_PLUGINS=target/compiled-plugins cargo build --release --locked --package kubectl-headscale
 
 test: ## Run all tests
 	tests/tools/docker-registry

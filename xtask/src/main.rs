@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use headscale_policy_host::TARGET;
 use headscale_testkit::tailnets::Shape;
 use xtask::plugins::Checked;
-use xtask::{gen_tailnet, generate, layers, plugins};
+use xtask::{compiled_plugins, gen_tailnet, generate, layers, plugins};
 
 /// Chores of this repository.
 #[derive(Parser)]
@@ -27,6 +28,17 @@ enum Command {
     /// Fail when the plugins in `policies/dist` are not what their sources come to, byte for byte
     /// where the compiler is installed that built them.
     CheckPlugins,
+    /// Compile the built-in plugins for a release, which takes them from
+    /// `HEADSCALE_COMPILED_PLUGINS`; `make release` does both.
+    CompilePlugins {
+        /// What the release is built for; of other processors than this machine's only where the
+        /// compiler has them.
+        #[arg(long, value_name = "TRIPLE", default_value = TARGET)]
+        target: String,
+        /// The folder to write to, made if it is not there.
+        #[arg(long, value_name = "DIR", default_value = "target/compiled-plugins")]
+        out: PathBuf,
+    },
     /// Fail when a crate depends on one that it must not know.
     CheckLayers,
     /// Write the committed files that are made from code.
@@ -88,6 +100,11 @@ fn run(command: &Command) -> Result<(), Box<dyn Error>> {
                     "check-plugins: digests and sources of {count} components are as recorded; \
                      {count} rebuilds skipped: needs {needs}"
                 )?,
+            }
+        }
+        Command::CompilePlugins { target, out: dir } => {
+            for (path, bytes) in compiled_plugins::write(target, dir)? {
+                writeln!(out, "wrote {}: {bytes} bytes for {target}", path.display())?;
             }
         }
         Command::CheckLayers => {

@@ -3,10 +3,12 @@
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Code that this host compiled itself, and that is as it was compiled.
+use crate::builtin::Compiled;
+
+/// Code that this host compiled itself, or that was built into it, and that is as it was compiled.
 ///
-/// The runtime runs such code without looking at it, so a value is made only of what
-/// [`Component::serialize`] gave to a host with the same settings, and only where that is proved.
+/// The runtime runs such code without looking at it, so a value is made only of what the compiler
+/// gave, and only where that is proved.
 pub(crate) struct Proved<'b>(&'b [u8]);
 
 impl<'b> Proved<'b> {
@@ -17,15 +19,27 @@ impl<'b> Proved<'b> {
         (differ == 0 && seal.len() == computed.len() && !seal.is_empty()).then_some(Self(bytes))
     }
 
-    /// The component, or nothing where the engine has other settings.
+    /// Code that was built into this program, if it was.
+    pub(crate) fn embedded(compiled: &'b Compiled) -> Option<Self> {
+        (!compiled.bytes().is_empty()).then(|| Self(compiled.bytes()))
+    }
+
+    /// The component, or nothing where it was compiled by another version of the runtime, with
+    /// other settings, or for another processor.
     #[expect(unsafe_code, reason = "the runtime offers no safe way to load compiled code")]
     pub(crate) fn load(&self, engine: &Engine) -> Option<Component> {
         // SAFETY: `deserialize` asks for bytes that `Component::serialize` or
-        // `Engine::precompile_component` returned, unchanged. A `Proved` holds just that: its seal
-        // is a keyed digest over these bytes with a key that only this user's caches have, and only
-        // `cache::Cache::store` makes seals, of what `Component::serialize` returned. The bytes are
-        // in memory, so nobody changes them between the proof and here. That the engine's settings
-        // are the same is checked by the runtime itself, which then returns an error.
+        // `Engine::precompile_component` returned, unchanged. A `Proved` holds just that:
+        //
+        // - sealed, its seal is a keyed digest over these bytes with a key that only this user's
+        //   caches have, and only `cache::Cache::store` makes seals, of what `Component::serialize`
+        //   returned;
+        // - embedded, they are a part of this program as its own code is: `build.rs` took them from
+        //   where `host::precompile` had put them, by order of whoever built the program.
+        //
+        // The bytes are in memory, so nobody changes them between the proof and here. That version,
+        // settings and processor are the same is checked by the runtime itself, which then returns
+        // an error.
         unsafe { Component::deserialize(engine, self.0) }.ok()
     }
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Config, Engine};
 
+use crate::builtin::{Builtin, builtins};
 use crate::cache::{Cache, Origin};
+use crate::compiled::Proved;
 use crate::context::{Context, add_log};
 use crate::error::{Failure, PluginError};
 use crate::limits::{Limit, Limits};
@@ -48,6 +50,7 @@ pub(crate) struct Inner {
     pub(crate) limits: Limits,
     pub(crate) ticker: Ticker,
     linker: Linker<Context>,
+    builtins: &'static [Builtin],
     cache: Option<Cache>,
     cache_problem: Option<String>,
 }
@@ -55,6 +58,8 @@ pub(crate) struct Inner {
 /// Where the code of a plugin came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Compilation {
+    /// It came with this program: see [`Builtin::is_compiled`].
+    Embedded,
     /// From the cache.
     Cached,
     /// It was compiled, and is in the cache now.
@@ -72,18 +77,28 @@ impl Host {
     ///
     /// When the runtime does not know this machine.
     pub fn new(options: Options) -> Result<Self, Failure> {
+        Self::with_builtins(options, builtins())
+    }
+
+    /// The same with other built-in plugins.
+    pub(crate) fn with_builtins(
+        options: Options,
+        builtins: &'static [Builtin],
+    ) -> Result<Self, Failure> {
         let Options { limits, cache: dir } = options;
-        let failed = |error: wasmtime::Error| Failure::Engine(format!("{error:#}"));
-        let engine = Engine::new(&config(&limits)).map_err(failed)?;
+        let engine = Engine::new(&config(&limits)).map_err(engine_failure)?;
         let mut linker = Linker::new(&engine);
-        add_log(&mut linker).and_then(|()| add_reachability(&mut linker)).map_err(failed)?;
+        add_log(&mut linker)
+            .and_then(|()| add_reachability(&mut linker))
+            .map_err(engine_failure)?;
         let (cache, cache_problem) = match dir.map(|dir| Cache::open(&dir)) {
             None => (None, None),
             Some(Ok(cache)) => (Some(cache), None),
             Some(Err(error)) => (None, Some(error.to_string())),
         };
         let ticker = Ticker::default();
-        Ok(Self(Arc::new(Inner { engine, limits, ticker, linker, cache, cache_problem })))
+        let inner = Inner { engine, limits, ticker, linker, builtins, cache, cache_problem };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Why there is no cache although one was asked for.
@@ -121,33 +136,73 @@ impl Host {
         &self,
         bytes: &[u8],
     ) -> Result<(InstancePre<Context>, Offers, Compilation), Failure> {
-        let Inner { engine, limits, linker, cache, cache_problem, .. } = &*self.0;
-        let surface = scan_surface(bytes, limits)?;
-        let origin = cache.as_ref().map(|cache| (cache, Origin::of(engine, bytes)));
-        let cached = origin.as_ref().and_then(|(cache, origin)| cache.load(engine, origin));
-        let (component, compilation) = match cached {
-            Some(component) => (component, Compilation::Cached),
-            None => {
-                scan(bytes, limits)?;
-                let component = Component::from_binary(engine, bytes).map_err(|error| {
-                    Failure::Damaged(crate::text::line(&format!("{error:#}"), 500))
-                })?;
-                let compilation =
-                    match origin.map(|(cache, origin)| cache.store(&origin, &component)) {
-                        None => Compilation::NotStored(cache_problem.clone()),
-                        Some(Ok(())) => Compilation::Stored,
-                        Some(Err(error)) => Compilation::NotStored(Some(error.to_string())),
-                    };
-                (component, compilation)
-            }
+        let surface = scan_surface(bytes, &self.0.limits)?;
+        let (component, compilation) = match self.embedded(bytes) {
+            Some(component) => (component, Compilation::Embedded),
+            None => self.cached_or_compiled(bytes)?,
         };
-        let pre = linker
+        let pre = self
+            .0
+            .linker
             .instantiate_pre(&component)
             .map_err(|error| Failure::Import(crate::text::line(&format!("{error:#}"), 500)))?;
         let offers =
             Offers { validator: surface.offers("validator"), renderer: surface.offers("renderer") };
         Ok((pre, offers, compilation))
     }
+
+    /// The code of a built-in plugin, where it was built into this program.
+    fn embedded(&self, bytes: &[u8]) -> Option<Component> {
+        let builtin = self.0.builtins.iter().find(|builtin| builtin.component == bytes)?;
+        Proved::embedded(builtin.compiled())?.load(&self.0.engine)
+    }
+
+    fn cached_or_compiled(&self, bytes: &[u8]) -> Result<(Component, Compilation), Failure> {
+        let Inner { engine, limits, cache, cache_problem, .. } = &*self.0;
+        let origin = cache.as_ref().map(|cache| (cache, Origin::of(engine, bytes)));
+        let cached = origin.as_ref().and_then(|(cache, origin)| cache.load(engine, origin));
+        if let Some(component) = cached {
+            return Ok((component, Compilation::Cached));
+        }
+        scan(bytes, limits)?;
+        let component = Component::from_binary(engine, bytes).map_err(|error| damaged(&error))?;
+        let compilation = match origin.map(|(cache, origin)| cache.store(&origin, &component)) {
+            None => Compilation::NotStored(cache_problem.clone()),
+            Some(Ok(())) => Compilation::Stored,
+            Some(Err(error)) => Compilation::NotStored(Some(error.to_string())),
+        };
+        Ok((component, compilation))
+    }
+}
+
+/// The triple of what this program was built for, such as `x86_64-unknown-linux-gnu`.
+pub const TARGET: &str = env!("HEADSCALE_TARGET");
+
+/// Compiles a component ahead of time for programs that are built for the triple `target`.
+///
+/// The code needs only what every processor of the target has. A host takes it from nowhere but from
+/// within the program itself, where `build.rs` puts it.
+///
+/// # Errors
+///
+/// When the component is none or too large, and when the runtime does not know the target or, beside
+/// this machine's, its processor.
+pub fn precompile(component: &[u8], target: &str) -> Result<Vec<u8>, Failure> {
+    let limits = Limits::default();
+    scan(component, &limits)?;
+    let mut config = config(&limits);
+    config.target(target).map_err(engine_failure)?;
+    let engine = Engine::new(&config).map_err(engine_failure)?;
+    engine.precompile_component(component).map_err(|error| damaged(&error))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands it on so")]
+fn engine_failure(error: wasmtime::Error) -> Failure {
+    Failure::Engine(format!("{error:#}"))
+}
+
+fn damaged(error: &wasmtime::Error) -> Failure {
+    Failure::Damaged(crate::text::line(&format!("{error:#}"), 500))
 }
 
 /// What a plugin exports beside `meta`.

@@ -18,6 +18,7 @@
 
 mod answer;
 mod bindings;
+mod builtin;
 mod cache;
 mod compiled;
 mod context;
@@ -35,11 +36,12 @@ mod ticker;
 mod validator;
 
 pub use answer::Verdict;
+pub use builtin::{Builtin, builtins};
 pub use cache::{CACHE_BYTES, Pruned, prune};
 pub use context::{Level, Note};
 pub use descriptor::{Descriptor, Rule};
 pub use error::{Call, Failure, NotAComponent, PluginError};
-pub use host::{Compilation, Host, Options};
+pub use host::{Compilation, Host, Options, TARGET, precompile};
 pub use limits::{Hit, Limit, LimitError, Limits};
 pub use plugin::{Plugin, PluginValidator, Rendered, Usage};
 pub use scan::{Surface, scan};
