@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use wasmtime::component::{Component, InstancePre, Linker};
-use wasmtime::{Config, Engine};
+use wasmtime::{Config, Engine, OptLevel};
 
 use crate::builtin::{Builtin, builtins};
 use crate::cache::{Cache, Origin};
@@ -224,7 +224,13 @@ fn config(limits: &Limits) -> Config {
         .consume_fuel(true)
         .epoch_interruption(true)
         .max_wasm_stack(limits.bytes(Limit::Stack))
+        // Nobody looks at the frames of a plugin, and code without tables of them is smaller.
         .wasm_backtrace_max_frames(None)
+        .generate_address_map(false)
+        .native_unwind_info(false)
+        // What comes here was optimised when it was made. Optimising again takes a third of a cold
+        // start, and calls are no faster for it.
+        .cranelift_opt_level(OptLevel::None)
         // The same result on every machine.
         .cranelift_nan_canonicalization(true)
         .wasm_relaxed_simd(false)
