@@ -34,7 +34,7 @@ const SOURCES: [&str; 6] = [
     "policies/builtin/guardrails",
     "policies/builtin/keystone",
     "policies/sdk",
-    "policies/wit",
+    "policies/wit/policy.wit",
 ];
 
 /// Crates whose versions `toolchain` tells; the lock has all of them.

@@ -12,6 +12,7 @@ mod good;
 mod guest;
 mod hostile;
 mod loading;
+mod released;
 
 use headscale_acl::Version;
 use headscale_policy_host::{
