@@ -5,6 +5,7 @@
 use std::io::Write as _;
 
 pub mod conformance;
+pub mod docker_registry;
 pub mod policies;
 pub mod tailnets;
 pub mod tools;

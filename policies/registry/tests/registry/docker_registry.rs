@@ -1,83 +1,24 @@
 //! Plugins in a real registry: Docker's own.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 
 use headscale_policy_registry::{
     Artifact, Client, Credentials, Digest, Error, OciReference, Options, Store, Transport, block_on,
 };
-use headscale_testkit::tools::tool;
+use headscale_testkit::docker_registry::Registry;
 
 use crate::support;
 
-/// A running registry, and what it keeps; gone with the value.
-struct Registry {
-    process: Child,
-    directory: tempfile::TempDir,
-    address: String,
+fn reference(registry: &Registry, rest: &str) -> OciReference {
+    format!("oci://{}/{rest}", registry.address()).parse().expect("a reference")
 }
 
-impl Drop for Registry {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
-
-impl Registry {
-    /// Starts one that is configured by `extra`, lines of YAML in which `DIR` is the directory that
-    /// `prepare` filled. `None` where there is no such program.
-    fn start(extra: &str, prepare: impl FnOnce(&Path)) -> Option<Self> {
-        let program = tool("docker-registry")?;
-        let directory = tempfile::tempdir().expect("a directory");
-        prepare(directory.path());
-        let place = directory.path().display().to_string();
-        let configuration = format!(
-            "version: 0.1\n\
-             log: {{level: info, accesslog: {{disabled: true}}}}\n\
-             storage: {{filesystem: {{rootdirectory: {place}/data}}}}\n\
-             {}",
-            extra.replace("DIR", &place)
-        );
-        let file = directory.path().join("config.yml");
-        fs::write(&file, configuration).expect("written");
-        let mut process = Command::new(program)
-            .arg("serve")
-            .arg(file)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("docker-registry runs");
-        let mut lines = BufReader::new(process.stderr.take().expect("a pipe")).lines();
-        let mut said = String::new();
-        let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            said.extend([line.as_str(), "\n"]);
-            let (_, rest) = line.split_once("listening on ")?;
-            rest.split([',', '"']).next().map(str::to_owned)
-        });
-        // It must not wait for somebody to read what it says.
-        std::thread::spawn(move || lines.for_each(drop));
-        let address = address.unwrap_or_else(|| panic!("docker-registry does not start: {said}"));
-        Some(Self { process, directory, address })
-    }
-
-    fn plain() -> Option<Self> {
-        Self::start("http: {addr: \"127.0.0.1:0\"}\n", |_| {})
-    }
-
-    fn reference(&self, rest: &str) -> OciReference {
-        format!("oci://{}/{rest}", self.address).parse().expect("a reference")
-    }
-
-    /// The file in which it keeps the content with this digest.
-    fn blob(&self, digest: &Digest) -> PathBuf {
-        let hex = digest.hex();
-        let blobs = self.directory.path().join("data/docker/registry/v2/blobs/sha256");
-        blobs.join(hex.split_at(2).0).join(hex).join("data")
-    }
+/// The file in which a registry keeps the content with this digest.
+fn blob(registry: &Registry, digest: &Digest) -> PathBuf {
+    let hex = digest.hex();
+    let blobs = registry.directory().join("data/docker/registry/v2/blobs/sha256");
+    blobs.join(hex.split_at(2).0).join(hex).join("data")
 }
 
 fn push(options: &Options, to: &OciReference, artifact: &Artifact) -> Result<Digest, Error> {
@@ -92,7 +33,7 @@ fn pull(options: &Options, from: &OciReference) -> Result<Artifact, Error> {
 fn what_is_pushed_is_pulled() {
     let Some(registry) = Registry::plain() else { return };
     let options = Options::default();
-    let tag = registry.reference("acme/policy/rules:1.2.0");
+    let tag = reference(&registry, "acme/policy/rules:1.2.0");
     let first = support::artifact("a");
     let digest = push(&options, &tag, &first).expect("pushed");
     assert_eq!(digest, *first.digest());
@@ -116,11 +57,11 @@ fn what_is_pushed_is_pulled() {
     large.resize(large.len() + (8 << 20), 7);
     let large = Artifact::pack(large, None, &support::annotations()).expect("a component");
     let name = format!("other@{}", large.digest());
-    push(&options, &registry.reference(&name), &large).expect("pushed");
-    assert_eq!(pull(&options, &registry.reference(&name)).expect("pulled"), large);
+    push(&options, &reference(&registry, &name), &large).expect("pushed");
+    assert_eq!(pull(&options, &reference(&registry, &name)).expect("pulled"), large);
 
     for missing in ["acme/policy/rules:2", "acme/none:1", "other:1"] {
-        let error = pull(&options, &registry.reference(missing)).expect_err(missing);
+        let error = pull(&options, &reference(&registry, missing)).expect_err(missing);
         assert!(matches!(error, Error::NotFound { .. }), "{error}");
     }
 }
@@ -129,7 +70,7 @@ fn what_is_pushed_is_pulled() {
 fn what_was_pulled_needs_no_registry() {
     let Some(registry) = Registry::plain() else { return };
     let artifact = support::artifact("a");
-    let tag = registry.reference("rules:1");
+    let tag = reference(&registry, "rules:1");
     let pinned = tag.pinned(push(&Options::default(), &tag, &artifact).expect("pushed"));
     let directory = tempfile::tempdir().expect("a directory");
     let store = Store::open(directory.path().join("plugins")).expect("a store");
@@ -147,10 +88,10 @@ fn what_changes_in_the_registry_is_found() {
     let Some(registry) = Registry::plain() else { return };
     let options = Options::default();
     let artifact = support::artifact("a");
-    let tag = registry.reference("rules:1");
+    let tag = reference(&registry, "rules:1");
     let digest = push(&options, &tag, &artifact).expect("pushed");
     for content in [artifact.component(), artifact.config(), artifact.manifest()] {
-        let file = registry.blob(&Digest::of(content));
+        let file = blob(&registry, &Digest::of(content));
         let mut changed = content.to_vec();
         let last = changed.len() - 2;
         changed[last] ^= 1;
@@ -177,12 +118,12 @@ fn passwords() {
         return;
     };
     let with = |auth: &str| {
-        let file = registry.directory.path().join("config.json");
-        let json = format!(r#"{{"auths": {{"{}": {{"auth": "{auth}"}}}}}}"#, registry.address);
+        let file = registry.directory().join("config.json");
+        let json = format!(r#"{{"auths": {{"{}": {{"auth": "{auth}"}}}}}}"#, registry.address());
         fs::write(&file, json).expect("written");
         Options { credentials: Credentials::DockerConfig(file), ..Options::default() }
     };
-    let tag = registry.reference("rules:1");
+    let tag = reference(&registry, "rules:1");
     let artifact = support::artifact("a");
     // "alice:wrong" and "alice:s3" in base64.
     for options in [Options::default(), with("YWxpY2U6d3Jvbmc=")] {
@@ -207,7 +148,7 @@ fn encrypted() {
     }) else {
         return;
     };
-    let tag = registry.reference("rules:1");
+    let tag = reference(&registry, "rules:1");
     let artifact = support::artifact("a");
     let options = Options { transport: Transport::Tls, attempts: 1, ..Options::default() };
     let error = push(&options, &tag, &artifact).expect_err("an unknown authority");
