@@ -94,14 +94,16 @@ pub(crate) struct ByRule(Vec<(String, Vec<String>)>);
 
 impl ByRule {
     /// Notes what `causes` let through of `query`, whose source is `called` so; without causes the
-    /// policy lets everything through.
-    pub(crate) fn add(&mut self, causes: &[Cause], query: &Query, called: &str) {
+    /// `policy` lets everything through.
+    pub(crate) fn add(&mut self, policy: &Policy, causes: &[Cause], query: &Query, called: &str) {
         if causes.is_empty() {
             self.note("", "a policy without rules lets everything through".to_owned());
         }
-        let traffic = traffic(query);
-        let on = if traffic.is_empty() { String::new() } else { format!(" on {traffic}") };
+        let asked = traffic(query);
         for cause in causes {
+            // Who asked for no port is told the ports of the rule.
+            let traffic = if asked.is_empty() { opened(policy, cause) } else { asked.clone() };
+            let on = if traffic.is_empty() { String::new() } else { format!(" on {traffic}") };
             let source = chain(cause, &query.source, called);
             let destination = cause.destination_chain.join(" ∈ ");
             self.note(&cause.rule, format!("{source} -> {destination}{on}"));
@@ -148,6 +150,24 @@ pub(crate) fn traffic(query: &Query) -> String {
     let port = query.port.map(|port| port.to_string());
     let parts = query.protocol.iter().chain(port.iter());
     parts.map(String::as_str).collect::<Vec<_>>().join(" ")
+}
+
+/// What a rule opens to the destination that it lets somebody reach, as the policy writes it:
+/// `443,6443`; nothing where that is everything.
+fn opened(policy: &Policy, cause: &Cause) -> String {
+    let is_rule = |pointer: &str| pointer.eq_ignore_ascii_case(&cause.rule);
+    let named = cause.destination_chain.last().map_or("", String::as_str);
+    let ports: Vec<&str> = match policy.acls.iter().find(|acl| is_rule(&acl.pointer)) {
+        Some(acl) => {
+            let destinations = acl.dst.iter().filter_map(|to| to.rsplit_once(':'));
+            destinations.filter(|(to, _)| *to == named).map(|(_, ports)| ports).collect()
+        }
+        None => {
+            let grant = policy.grants.iter().find(|grant| is_rule(&grant.pointer));
+            grant.into_iter().flat_map(|grant| &grant.ip).map(String::as_str).collect()
+        }
+    };
+    if ports.contains(&"*") { String::new() } else { ports.join(",") }
 }
 
 /// The reason of a setting at the end of a message.

@@ -27,7 +27,7 @@ pub(crate) fn never(judge: &mut Judge<'_>, settings: &Settings) {
                 let answer = judge.reachability.explain(&query);
                 let Some(answer) = judge.ask(&place, &[from, to], answer) else { return };
                 if answer.extent != Extent::None {
-                    causes.add(&answer.causes, &query, from);
+                    causes.add(judge.policy, &answer.causes, &query, from);
                 }
             }
             let what = format!("{from} must not reach {to}{}", on_ports(pair));
@@ -104,7 +104,7 @@ pub(crate) fn closed_ports(judge: &mut Judge<'_>, settings: &Settings) {
                         let query = Query::new(from, to).protocol(protocol).port(port);
                         let Ok(answer) = judge.reachability.explain(&query) else { continue };
                         if answer.extent != Extent::None {
-                            causes.add(&answer.causes, &query, source.name(from));
+                            causes.add(judge.policy, &answer.causes, &query, source.name(from));
                         }
                     }
                 }

@@ -39,8 +39,8 @@ fn developers_on_the_api_of_storage_nodes_are_found_at_their_rule_with_the_chain
         [(
             "forbidden-access",
             "/acls/2",
-            "group:developers must not reach tag:storage: group:developers -> tag:storage (storage \
-             is reached through the cluster)",
+            "group:developers must not reach tag:storage: group:developers -> tag:storage on 6443 \
+             (storage is reached through the cluster)",
         )]
     );
 }
