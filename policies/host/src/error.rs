@@ -86,12 +86,12 @@ pub enum Failure {
     #[error("it has no {0}")]
     Lacks(&'static str),
     /// Settings or parameters that are not what it takes.
-    #[error("its {what} are wrong: {}", .problems.join("; "))]
+    #[error("its {what} are wrong: {}", joined(.problems))]
     Values {
         /// `settings` or `params`.
         what: &'static str,
-        /// What is wrong, one message for each problem.
-        problems: Vec<String>,
+        /// What is wrong with them.
+        problems: Vec<Problem>,
     },
     /// It used more than it may.
     #[error("`{call}` took {hit}{}", said(.log))]
@@ -134,6 +134,20 @@ pub enum Failure {
     /// The engine cannot run at all.
     #[error("the engine cannot run it: {0}")]
     Engine(String),
+}
+
+/// Something that is wrong with settings or parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{}{message}", if pointer.is_empty() { String::new() } else { format!("{pointer}: ") })]
+pub struct Problem {
+    /// Where, as a JSON pointer; empty for all of them.
+    pub pointer: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+fn joined(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// What a file is that is no component.

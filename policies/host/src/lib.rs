@@ -40,7 +40,7 @@ pub use builtin::{Builtin, builtins};
 pub use cache::{CACHE_BYTES, Pruned, prune};
 pub use context::{Level, Note};
 pub use descriptor::{Descriptor, Rule};
-pub use error::{Call, Failure, NotAComponent, PluginError};
+pub use error::{Call, Failure, NotAComponent, PluginError, Problem};
 pub use host::{Compilation, Host, Options, TARGET, precompile};
 pub use limits::{Hit, Limit, LimitError, Limits};
 pub use plugin::{Plugin, PluginValidator, Rendered, Usage};

@@ -13,7 +13,7 @@ use crate::bindings::exports::headscale::policy::{meta, renderer, validator};
 use crate::bindings::headscale::policy::types as wit;
 use crate::context::{Context, Log, Note};
 use crate::descriptor::{Described, Descriptor};
-use crate::error::{Call, Failure, PluginError};
+use crate::error::{Call, Failure, PluginError, Problem};
 use crate::host::{Compilation, Inner, Offers};
 use crate::limits::{Hit, Limit};
 use crate::schema::Schema;
@@ -164,7 +164,10 @@ impl Plugin {
             meta.load(&mut *store, instance)?.call_check_settings(store, &settings)
         })?;
         if let Err(problems) = checked.value {
-            let told = problems.iter().take(20).map(|problem| text::line(problem, 500));
+            let told = problems.iter().take(20).map(|problem| Problem {
+                pointer: String::new(),
+                message: text::line(problem, 500),
+            });
             return Err(self.failed(Failure::Values { what: "settings", problems: told.collect() }));
         }
         Ok(PluginValidator { plugin: self.clone(), settings })
@@ -199,7 +202,9 @@ impl Plugin {
         let problems = match schema {
             Some(schema) => schema.problems(value),
             None if value.as_object().is_some_and(serde_json::Map::is_empty) => Vec::new(),
-            None => vec!["it takes none".to_owned()],
+            None => {
+                vec![Problem { pointer: String::new(), message: "it takes none".to_owned() }]
+            }
         };
         if problems.is_empty() {
             return Ok(());

@@ -63,7 +63,9 @@ fn look_through(bytes: &[u8], limits: &Limits, into_code: bool) -> Result<Surfac
     if bytes.len() as u64 > limits.get(Limit::Size) {
         return Err(too_large(Limit::Size));
     }
-    let damaged = |error: wasmparser::BinaryReaderError| Failure::Damaged(error.to_string());
+    let damaged = |error: wasmparser::BinaryReaderError| {
+        Failure::Damaged(crate::text::line(&error.to_string(), 500))
+    };
     let mut surface = Surface::default();
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(bytes) {

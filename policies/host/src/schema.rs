@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
+use crate::error::Problem;
+
 /// Bytes of a schema.
 const MOST_BYTES: usize = 256 << 10;
 
@@ -51,12 +53,11 @@ impl Schema {
         Ok((Self { validator }, value))
     }
 
-    /// What is wrong with `value`, one message for each problem, at most 20.
-    pub(crate) fn problems(&self, value: &Value) -> Vec<String> {
-        let problem = |error: jsonschema::ValidationError<'_>| {
-            let path = error.instance_path().to_string();
-            let at = if path.is_empty() { "/".to_owned() } else { path };
-            crate::text::line(&format!("{at}: {error}"), 500)
+    /// What is wrong with `value`, at most 20 problems.
+    pub(crate) fn problems(&self, value: &Value) -> Vec<Problem> {
+        let problem = |error: jsonschema::ValidationError<'_>| Problem {
+            pointer: error.instance_path().to_string(),
+            message: crate::text::line(&error.to_string(), 500),
         };
         self.validator.iter_errors(value).take(TOLD).map(problem).collect()
     }
@@ -173,7 +174,7 @@ mod tests {
         let problems = schema.problems(&serde_json::json!({"ports": [22, 70000], "x": 1}));
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert!(
-            problems.iter().any(|p| p.starts_with("/ports/1: 70000 is greater")),
+            problems.iter().any(|p| p.to_string().starts_with("/ports/1: 70000 is greater")),
             "{problems:?}"
         );
     }

@@ -233,7 +233,7 @@ fn renderers_write_what_their_parameters_say() {
     let error = plugin.render(&json!({})).unwrap_err();
     assert_eq!(
         error.to_string(),
-        r#"plugin ./test.wasm: its params are wrong: /: "team" is a required property"#
+        r#"plugin ./test.wasm: its params are wrong: "team" is a required property"#
     );
     let error = plugin.validator(&json!({})).unwrap_err();
     assert_eq!(

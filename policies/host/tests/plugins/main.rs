@@ -12,6 +12,7 @@ mod good;
 mod guest;
 mod hostile;
 mod loading;
+mod mutated;
 mod released;
 
 use headscale_acl::Version;
