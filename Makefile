@@ -30,12 +30,13 @@ test: ## Run all tests
 	cargo test --workspace $(GUESTS) policies/Cargo.toml
 	cargo test $(GUESTS) policies/templates/rust/Cargo.toml
 
-test-js: ## Build and test the template of JavaScript plugins; needs node and the npm registry
+test-js: ## Start, build and test a JavaScript plugin; needs node and the npm registry
+	cargo build --locked --package kubectl-headscale
 	rm -rf target/js
-	mkdir -p target
-	cp -R policies/templates/javascript target/js
-	cp -R policies/wit target/js/wit
-	cd target/js && npm install --no-audit --no-fund && npm test && npm run build
+	target/debug/kubectl-headscale plugin new javascript no-contractors --dir target/js
+	cd target/js && npm install --no-audit --no-fund && npm test
+	target/debug/kubectl-headscale plugin build target/js
+	cd target/js && ../debug/kubectl-headscale plugin test --require-coverage
 
 lint: ## Format, clippy, rustdoc, licences, the dependency rule and generated files
 	cargo fmt --all --check

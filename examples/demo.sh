@@ -47,6 +47,11 @@ expect 1 'What a proposed change opens, and a build that fails where more become
 expect 1 'The same change, held against what the cluster must never allow.' \
   kubectl-headscale policy test examples/keystone/proposed.hujson \
   --suite examples/keystone/suite.yaml
+expect 0 'A policy of a cluster, from people, machines and services in one file.' \
+  kubectl-headscale policy render builtin:keystone --values examples/keystone/values.yaml
+expect 0 'Invariants, whatever rules a policy has.' \
+  kubectl-headscale policy check examples/keystone/policy-0.29.hujson \
+  --plugin builtin:guardrails --params examples/keystone/guardrails.yaml
 expect 0 'Any rule, explained.' kubectl-headscale policy rules syntax
 
 echo

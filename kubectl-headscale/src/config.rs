@@ -5,14 +5,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use headscale_acl::{Source, Version, rules};
+use headscale_policy_registry::ReferenceError;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
 use crate::error::CommandError;
 use crate::input::read_file;
-use crate::severity::{FailOn, Level, RuleLevel, changeable_rule};
+use crate::plugins::{Values, Wanted};
+use crate::severity::{FailOn, Level, RuleLevel, changeable_id};
 use crate::yaml;
 
 /// The file's name.
@@ -36,18 +38,17 @@ struct Stored {
     rules: Rules,
     /// Suites of policy tests, relative to this file.
     suites: Vec<PathBuf>,
-    /// Policy plugins.
-    #[schemars(with = "Vec<Plugin>")]
-    plugins: Vec<Spanned<IgnoredAny>>,
+    /// Policy plugins, in the order in which their findings are told.
+    plugins: Vec<Plugin>,
 }
 
 /// A policy plugin.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "it only describes the schema until plugins are run")]
-#[schemars(deny_unknown_fields)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Plugin {
     /// Where it is: a file, `builtin:NAME` or `oci://…@sha256:…`.
-    r#ref: String,
+    #[schemars(with = "String")]
+    r#ref: Spanned<String>,
     /// What it is told.
     #[serde(default)]
     params: serde_json::Map<String, serde_json::Value>,
@@ -86,6 +87,7 @@ fn rules_schema(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
         "properties": properties,
+        "patternProperties": { "^[a-z0-9-]+/[a-z0-9-]+$": level.to_value() },
         "additionalProperties": false,
     })
 }
@@ -167,6 +169,8 @@ pub(crate) struct Config {
     pub(crate) files: Vec<PathBuf>,
     /// `tailnet`
     pub(crate) tailnet: Option<PathBuf>,
+    /// `plugins`
+    pub(crate) plugins: Vec<Wanted>,
     /// `suites`
     pub(crate) suites: Vec<PathBuf>,
     /// `failOn`
@@ -217,20 +221,25 @@ impl Config {
         let invalid = |location, message: String| {
             CommandError::usage(yaml::at(location, message).in_file(name))
         };
-        if let Some(value) = stored.plugins.first() {
-            let message = "`plugins` needs a later version of kubectl headscale".to_owned();
-            return Err(invalid(value.referenced, message).hint("remove `plugins` until then"));
+        let mut plugins = Vec::new();
+        for Plugin { r#ref, params } in stored.plugins {
+            let reference = r#ref.value.parse().map_err(|error: ReferenceError| {
+                invalid(r#ref.referenced, error.to_string()).hint(error.help)
+            })?;
+            let settings = Values::new(params);
+            plugins.push(Wanted { reference, base: base.to_owned(), settings });
         }
         let mut rules = Vec::new();
         for (id, level) in stored.rules.0 {
-            let rule = changeable_rule(&id.value)
+            let id = changeable_id(&id.value)
                 .map_err(|error| invalid(id.referenced, error.to_string()))?;
-            rules.push(RuleLevel { id: rule.id, level });
+            rules.push(RuleLevel { id, level });
         }
         Ok(Self {
             file: Some(file.to_owned()),
             versions: stored.headscale_version.0,
             files: stored.files.iter().map(|path| base.join(path)).collect(),
+            plugins,
             suites: stored.suites.iter().map(|path| base.join(path)).collect(),
             tailnet: stored.tailnet.map(|path| base.join(path)),
             fail_on: stored.fail_on,

@@ -17,6 +17,11 @@ pub struct Environment {
     pub stderr_color: bool,
     /// Columns of the terminal; `None` where there is none.
     pub width: Option<usize>,
+    /// Where what can be made again is kept: `kubectl-headscale` in `XDG_CACHE_HOME`, or in `.cache`
+    /// of the home directory. Nothing is kept where it is `None`.
+    pub cache: Option<PathBuf>,
+    /// Docker's configuration, for the credentials of registries; it need not be there.
+    pub docker_config: Option<PathBuf>,
     /// Today, in UTC so that a pipeline gives the same answer everywhere.
     pub today: Date,
 }

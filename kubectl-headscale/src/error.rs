@@ -23,6 +23,11 @@ impl CommandError {
         Self { message: message.into(), hints: Vec::new(), exit: Exit::Usage }
     }
 
+    /// A plugin could not do its work.
+    pub(crate) fn plugin(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Plugin, ..Self::usage(message) }
+    }
+
     /// The same with a hint.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());

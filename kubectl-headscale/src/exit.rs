@@ -12,6 +12,12 @@ pub enum Exit {
     Findings = 1,
     /// Wrong usage or configuration, or input that cannot be read.
     Usage = 2,
+    /// A plugin could not do its work.
+    Plugin = 3,
+    /// A server cannot be used.
+    Server = 4,
+    /// Something is not what was agreed to.
+    Integrity = 5,
 }
 
 impl From<Exit> for ExitCode {

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod baseline;
+mod cases;
 mod cli;
 mod commands;
 mod config;
@@ -20,6 +21,7 @@ mod input;
 mod locate;
 mod output;
 mod place;
+mod plugins;
 mod replace;
 pub mod report;
 pub mod rules_markdown;
@@ -33,6 +35,7 @@ mod ui;
 mod version;
 mod yaml;
 
+pub use cases::cases_schema;
 pub use cli::command;
 pub use config::config_schema;
 pub use environment::{Environment, Streams};

@@ -1,4 +1,4 @@
-//! Where records of a snapshot stand in its text.
+//! Where values stand in a text of JSON or YAML.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use headscale_acl::Span;
 use headscale_acl::hujson::{Document, Kind, Node};
 use serde_saphyr::granit_parser::{Event, Parser};
 
-/// What a snapshot is written in.
+/// What a text is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Language {
     /// JSON
@@ -31,6 +31,11 @@ pub(crate) fn spans<'p>(
     paths: impl Iterator<Item = &'p str>,
 ) -> Vec<Option<Span>> {
     let forms: Vec<Vec<Form>> = paths.map(forms).collect();
+    locate(text, language, &forms)
+}
+
+/// The place of the first form of each path that has one. Linear in the text.
+fn locate(text: &str, language: Language, forms: &[Vec<Form>]) -> Vec<Option<Span>> {
     let mut wanted = Wanted::default();
     forms.iter().flatten().for_each(|form| wanted.add(&form.path));
     match language {
@@ -42,6 +47,26 @@ pub(crate) fn spans<'p>(
         Language::Yaml => wanted.yaml(text),
     }
     forms.iter().map(|forms| forms.iter().find_map(|form| wanted.span(form))).collect()
+}
+
+/// Where `pointers`, RFC 6901, lead in `text`, which can be read. What stands nowhere has the place
+/// of what it would stand in.
+///
+/// Linear in the text.
+pub(crate) fn pointers<'p>(
+    text: &str,
+    language: Language,
+    pointers: impl Iterator<Item = &'p str>,
+) -> Vec<Option<Span>> {
+    let form = |pointer: &str| {
+        let mut path = String::new();
+        for token in pointer.split('/').skip(1) {
+            push_name(&mut path, &token.replace("~1", "/").replace("~0", "~"));
+        }
+        Form { record: 0, path }
+    };
+    let forms: Vec<Vec<Form>> = pointers.map(|pointer| vec![form(pointer)]).collect();
+    locate(text, language, &forms)
 }
 
 /// What a path may be in a document.

@@ -1,5 +1,6 @@
 //! Severities as the user sets them: of rules, and of a failing run.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -98,11 +99,20 @@ pub(crate) fn changeable_rule(id: &str) -> Result<&'static rules::Rule, RuleErro
     }
 }
 
+/// The id of a rule whose findings can be given another severity: one of ours, or `PLUGIN/ID`, which
+/// only that plugin knows.
+pub(crate) fn changeable_id(id: &str) -> Result<Cow<'static, str>, RuleError> {
+    if id.contains('/') {
+        return Ok(Cow::Owned(id.to_owned()));
+    }
+    changeable_rule(id).map(|rule| Cow::Borrowed(rule.id))
+}
+
 /// `--rule ID=LEVEL`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RuleLevel {
     /// The rule's id.
-    pub(crate) id: &'static str,
+    pub(crate) id: Cow<'static, str>,
     /// What its findings become.
     pub(crate) level: Level,
 }
@@ -113,14 +123,14 @@ impl FromStr for RuleLevel {
     fn from_str(text: &str) -> Result<Self, RuleError> {
         let (id, level) = text.split_once('=').ok_or(RuleError::Form)?;
         let level = Level::from_str(level, false).map_err(|_| RuleError::Form)?;
-        let id = changeable_rule(id)?.id;
+        let id = changeable_id(id)?;
         Ok(Self { id, level })
     }
 }
 
 /// The levels of all rules that have one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Levels(BTreeMap<&'static str, Level>);
+pub(crate) struct Levels(BTreeMap<Cow<'static, str>, Level>);
 
 impl Levels {
     /// Sets the level of a rule; the last one counts.

@@ -1,6 +1,7 @@
 //! Snapshots of users and nodes, from JSON or YAML.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use headscale_acl::rules::Rule;
 use headscale_acl::{Defects, Finding, Tailnet, defects};
@@ -21,7 +22,7 @@ const MAX_BYTES: u64 = 1 << 30;
 /// Users and nodes, and what is wrong with them.
 pub(crate) struct Snapshot {
     /// The users and nodes.
-    pub(crate) tailnet: Tailnet,
+    pub(crate) tailnet: Arc<Tailnet>,
     /// What is wrong with them; `None` where there is nothing.
     pub(crate) defects: Option<SnapshotDefects>,
 }
@@ -65,7 +66,7 @@ pub(crate) fn read(cwd: &Path, file: &Path) -> Result<Snapshot, CommandError> {
     drop(value);
     let Defects { kept, uncounted } = defects(&tailnet);
     if kept.is_empty() {
-        return Ok(Snapshot { tailnet, defects: None });
+        return Ok(Snapshot { tailnet: Arc::new(tailnet), defects: None });
     }
     let spans = locate::spans(text, language, kept.iter().map(|defect| &*defect.path));
     let placed = kept.into_iter().zip(spans);
@@ -73,7 +74,7 @@ pub(crate) fn read(cwd: &Path, file: &Path) -> Result<Snapshot, CommandError> {
         placed.map(|(defect, span)| Finding { span, ..defect.finding }).collect();
     findings.sort_by_key(|finding| finding.span);
     Ok(Snapshot {
-        tailnet,
+        tailnet: Arc::new(tailnet),
         defects: Some(SnapshotDefects { name, text: bytes, findings, uncounted }),
     })
 }

@@ -1,6 +1,7 @@
 //! Suites of policy tests, from YAML or HuJSON.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use headscale_acl::Tailnet;
 use headscale_acl::engine::Expect;
@@ -135,7 +136,7 @@ pub(crate) struct Suite {
     /// Tests first, then invariants.
     pub(crate) entries: Vec<Entry>,
     /// Its own tailnet, if it has one.
-    pub(crate) tailnet: Option<Tailnet>,
+    pub(crate) tailnet: Option<Arc<Tailnet>>,
     /// What is wrong with that.
     pub(crate) defects: Option<SnapshotDefects>,
 }

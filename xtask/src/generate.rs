@@ -8,7 +8,7 @@ use headscale_acl::rules;
 use kubectl_headscale::rules_markdown;
 use thiserror::Error;
 
-use crate::{cli_reference, large_policy};
+use crate::{cli_reference, large_policy, plugin_interface};
 
 /// A generated file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,15 @@ pub fn files() -> Vec<File> {
         File {
             path: "docs/headscale-policy.schema.json",
             text: format!("{:#}\n", kubectl_headscale::config_schema()),
+        },
+        File {
+            path: "docs/plugin-cases.schema.json",
+            text: format!("{:#}\n", kubectl_headscale::cases_schema()),
+        },
+        // Where the interface cannot be read, why: that is not what is committed.
+        File {
+            path: "docs/plugin-interface.md",
+            text: plugin_interface::render().unwrap_or_else(|error| error),
         },
         File {
             path: "docs/policy-suite.schema.json",

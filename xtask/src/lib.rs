@@ -14,4 +14,5 @@ pub mod gen_tailnet;
 pub mod generate;
 pub mod large_policy;
 pub mod layers;
+pub mod plugin_interface;
 pub mod plugins;

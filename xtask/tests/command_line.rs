@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::error::ErrorKind;
 
 /// Files that call the plugin or write about it. A new page below docs/ is found by itself.
-const FILES: [&str; 9] = [
+const FILES: [&str; 11] = [
     ".pre-commit-hooks.yaml",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
@@ -16,6 +16,8 @@ const FILES: [&str; 9] = [
     "action.yml",
     "examples/README.md",
     "examples/demo.sh",
+    "policies/templates/javascript/README.md",
+    "policies/templates/rust/README.md",
 ];
 
 /// What the plugin is called by; the last one in a code span only.
@@ -25,7 +27,7 @@ const NAMES: [&str; 4] = ["kubectl headscale ", "kubectl-headscale ", ".ci/pre-c
 const BEFORE: [&str; 6] = ["$ ", "`", "(", "run: ", "entry: ", "- "];
 
 /// What ends a command, other than the end of its line.
-const AFTER: [char; 6] = ['\n', '`', '|', '>', ';', ')'];
+const AFTER: [char; 7] = ['\n', '#', '`', '|', '>', ';', ')'];
 
 /// The words after each name of the plugin, where `text` calls it.
 fn invocations(text: &str) -> Vec<Vec<&str>> {

@@ -12,6 +12,7 @@ use super::Context;
 use crate::cli::{Cli, EXECUTABLE};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::plugins::built_in;
 use crate::report::Format;
 
 /// kubectl's word for "the shell has nothing to add".
@@ -65,6 +66,11 @@ pub(crate) fn complete(
 pub(super) fn versions() -> Vec<CompletionCandidate> {
     let versions = Version::ALL.iter();
     versions.map(|version| CompletionCandidate::new(version.as_str())).collect()
+}
+
+/// The plugins that come with the program.
+pub(super) fn plugins() -> Vec<CompletionCandidate> {
+    built_in().map(|plugin| CompletionCandidate::new(plugin.to_string())).collect()
 }
 
 /// The formats of findings.

@@ -2,7 +2,9 @@
 
 mod complete;
 mod completion;
+mod plugin;
 mod policy;
+mod sandbox;
 mod version;
 
 use std::io::Read;
@@ -27,12 +29,14 @@ pub(crate) struct Context<'a> {
 }
 
 /// A command of `kubectl headscale`.
-#[expect(clippy::large_enum_variant, reason = "a run has one of them")]
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Check, format and look up policies
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Write, test, inspect and distribute policy plugins
+    #[command(subcommand)]
+    Plugin(plugin::Command),
     Version(version::VersionArgs),
     Completion(completion::CompletionArgs),
 }
@@ -42,6 +46,7 @@ impl Command {
     pub(crate) fn run(self, context: &mut Context<'_>) -> Result<Exit, CommandError> {
         match self {
             Self::Policy(command) => command.run(context),
+            Self::Plugin(command) => command.run(context),
             Self::Version(args) => args.run(context),
             Self::Completion(args) => args.run(context),
         }

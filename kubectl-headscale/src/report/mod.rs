@@ -10,6 +10,7 @@ use std::io;
 use std::str::FromStr;
 
 use headscale_acl::{Counts, Finding};
+use headscale_policy_host::Rule;
 use thiserror::Error;
 
 mod concise;
@@ -46,6 +47,8 @@ pub struct FileReport {
 pub struct Report {
     /// The files in the order in which they are told; clean ones too.
     pub files: Vec<FileReport>,
+    /// The rules of the plugins that ran.
+    pub plugin_rules: Vec<Rule>,
     /// Version of this program, as in `0.1.0`.
     pub tool_version: String,
     /// How many findings `text`, `concise`, `markdown` and `github` print in a run; 0 prints all

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 
 use headscale_acl::{Finding, Fix, Severity, Span, rules};
+use headscale_policy_host::Rule;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -27,7 +28,7 @@ pub(super) struct Sarif;
 
 impl Reporter for Sarif {
     fn report(&self, report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
-        let mut used = Rules::default();
+        let mut used = Rules { plugins: &report.plugin_rules, ..Rules::default() };
         let mut fingerprints = Fingerprints::default();
         let mut results = Vec::new();
         for file in report.files.iter().filter(|file| !file.findings.is_empty()) {
@@ -85,24 +86,28 @@ struct Run {
 #[derive(Default)]
 struct Rules<'a> {
     index: HashMap<&'a str, usize>,
+    plugins: &'a [Rule],
     descriptors: Vec<Value>,
 }
 
 impl<'a> Rules<'a> {
     /// The place of the rule `id` among the descriptors.
     fn index(&mut self, id: &'a str) -> usize {
-        let descriptors = &mut self.descriptors;
-        *self.index.entry(id).or_insert_with(|| {
-            descriptors.push(descriptor(id));
+        let Self { index, plugins, descriptors } = self;
+        *index.entry(id).or_insert_with(|| {
+            descriptors.push(descriptor(id, plugins));
             descriptors.len() - 1
         })
     }
 }
 
-/// What SARIF says of a rule; of a plugin's rule only the id is known.
-fn descriptor(id: &str) -> Value {
+/// What SARIF says of a rule, ours or of one of `plugins`.
+fn descriptor(id: &str, plugins: &[Rule]) -> Value {
     let Some(rule) = rules::by_id(id) else {
-        return json!({"id": id});
+        return match plugins.iter().find(|rule| rule.id == id) {
+            Some(rule) => of_plugin(rule),
+            None => json!({"id": id}),
+        };
     };
     let url = format!("{RULES_URL}#{id}");
     let mut markdown = rule.explanation.to_owned();
@@ -121,6 +126,25 @@ fn descriptor(id: &str) -> Value {
         "defaultConfiguration": {"level": level(rule.severity)},
         "properties": {"tags": [rule.source]},
     })
+}
+
+/// What SARIF says of a plugin's rule, in the plugin's words.
+fn of_plugin(rule: &Rule) -> Value {
+    let mut described = json!({
+        "id": rule.id,
+        "shortDescription": {"text": plain(&rule.summary)},
+        "defaultConfiguration": {"level": level(rule.default_severity)},
+        "properties": {"tags": rule.tags},
+    });
+    if let Value::Object(described) = &mut described
+        && !rule.help.is_empty()
+    {
+        let (help, cut) = visible::capped(&rule.help, DESCRIBED);
+        let text = plain(&format!("{help}{cut}"));
+        described.insert("fullDescription".to_owned(), json!({"text": text}));
+        described.insert("help".to_owned(), json!({"text": plain(&rule.help)}));
+    }
+    described
 }
 
 const fn level(severity: Severity) -> &'static str {

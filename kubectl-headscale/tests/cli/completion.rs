@@ -39,6 +39,7 @@ fn kubectl_asks_what_may_come_next() {
     assert_snapshot!(all, @"
     |
     policy	Check, format and look up policies
+    plugin	Write, test, inspect and distribute policy plugins
     version	Print versions
     completion	Print a completion script for a shell
     :4
@@ -51,6 +52,7 @@ fn kubectl_asks_what_may_come_next() {
     explain	Say whether one may reach another, and by which rules
     access	List what one reaches, or who reaches it
     graph	Draw who reaches what
+    render	Write a policy by a plugin, from a file of values
     fmt	Format policies in HuJSON's standard format
     rules	List the rules of `policy check`, or explain one
     :4
@@ -94,6 +96,7 @@ fn kubectl_asks_what_may_come_next() {
 
     nonsense |
     policy	Check, format and look up policies
+    plugin	Write, test, inspect and distribute policy plugins
     version	Print versions
     completion	Print a completion script for a shell
     :4

@@ -192,8 +192,8 @@ fn mistakes_are_told_with_their_place() {
 
     plugins:
       - ref: ./x.wasm
-    error: .headscale-policy.yaml:2:5: `plugins` needs a later version of kubectl headscale
-    hint: remove `plugins` until then
+    error: cannot read ./x.wasm: no such file (os error 2)
+    hint: paths are relative to the current directory
     "#);
 }
 

@@ -11,15 +11,21 @@ fn every_command_explains_itself() {
         vec![],
         vec!["policy"],
         vec!["policy", "check"],
+        vec!["policy", "render"],
         vec!["policy", "fmt"],
         vec!["policy", "rules"],
+        vec!["plugin"],
+        vec!["plugin", "new"],
+        vec!["plugin", "build"],
+        vec!["plugin", "test"],
+        vec!["plugin", "verify"],
         vec!["version"],
         vec!["completion"],
     ] {
         let mut args = words.clone();
         args.push("--help");
         let help = env.run(&args).success();
-        let group = words.is_empty() || words == ["policy"];
+        let group = words.is_empty() || words == ["policy"] || words == ["plugin"];
         assert!(group || help.contains("Examples:\n  # "), "{words:?}");
         assert_snapshot!(
             ["help"].iter().chain(&words).copied().collect::<Vec<_>>().join("-"),

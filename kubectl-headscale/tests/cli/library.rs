@@ -12,6 +12,8 @@ fn in_process(directory: &TestEnvironment, stdin: &str, args: &[&str]) -> (Exit,
         stdout_color: true,
         stderr_color: false,
         width: Some(60),
+        cache: None,
+        docker_config: None,
         today: Date { year: 2030, month: 1, day: 1 },
     };
     let (mut out, mut err) = (Vec::new(), Vec::new());

@@ -21,7 +21,7 @@ use kubectl_headscale::report::{FileReport, Format, Report, Style, reporter};
 use serde_json::Value;
 
 fn report(files: Vec<FileReport>) -> Report {
-    Report { files, tool_version: "1.2.3".to_owned(), max_findings: 100 }
+    Report { files, tool_version: "1.2.3".to_owned(), max_findings: 100, ..Report::default() }
 }
 
 fn file(name: &str, text: impl Into<Vec<u8>>, findings: Vec<Finding>) -> FileReport {

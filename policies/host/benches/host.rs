@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use headscale_acl::{Tailnet, Version};
-use headscale_policy_host::{Host, Options, PluginValidator, Subject, Validator, View, run};
+use headscale_policy_host::{
+    Host, Options, PluginValidator, Subject, Validator, View, builtins, run,
+};
 use headscale_testkit::tailnets::Shape;
 use serde_json::json;
 
@@ -138,6 +140,34 @@ fn loading(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// What releases do: build with `HEADSCALE_COMPILED_PLUGINS`, or this compiles.
+fn builtin(criterion: &mut Criterion) {
+    let Some(guardrails) = builtins().iter().find(|builtin| builtin.name == "guardrails") else {
+        return;
+    };
+    let subject = subject(100);
+    let settings = json!({"never": [{"from": "group:g1", "to": "tag:t1"}]});
+    let load = || match host().load("builtin:guardrails", guardrails.component) {
+        Ok(plugin) => plugin,
+        Err(error) => unreachable!("{error}"),
+    };
+    let name = if guardrails.is_compiled() { "builtin" } else { "builtin, not compiled ahead" };
+    let mut group = criterion.benchmark_group(name);
+    group.sample_size(if guardrails.is_compiled() { 100 } else { 10 });
+    group.bench_function("load", |bench| bench.iter(load));
+    group.bench_function("to the first finding", |bench| {
+        bench.iter(|| {
+            let validator = load().validator(&settings);
+            validator.map(|validator| validator.validate(&View::new(subject.clone())))
+        });
+    });
+    let view = View::new(subject.clone());
+    if let Ok(validator) = load().validator(&settings) {
+        group.bench_function("call", |bench| bench.iter(|| validator.validate(&view)));
+    }
+    group.finish();
+}
+
 fn calls(criterion: &mut Criterion) {
     let host = host();
     let subject = subject(100);
@@ -180,5 +210,5 @@ fn calls(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, loading, calls);
+criterion_group!(benches, loading, builtin, calls);
 criterion_main!(benches);

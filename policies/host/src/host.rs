@@ -228,8 +228,8 @@ fn config(limits: &Limits) -> Config {
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false)
         .native_unwind_info(false)
-        // What comes here was optimised when it was made. Optimising again takes a third of a cold
-        // start, and calls are no faster for it.
+        // What comes here was optimised when it was made. Optimising again takes up to a third of a
+        // cold start, and calls are hardly faster for it.
         .cranelift_opt_level(OptLevel::None)
         // The same result on every machine.
         .cranelift_nan_canonicalization(true)

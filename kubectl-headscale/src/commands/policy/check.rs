@@ -1,18 +1,21 @@
 //! `kubectl headscale policy check`
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use clap::ValueHint;
 use clap_complete::engine::ArgValueCandidates;
 use headscale_acl::verify::{Verification, verify};
-use headscale_acl::{Checked, Options, Version};
+use headscale_acl::{Checked, Finding, Options, Severity, Version};
+use headscale_policy_registry::Reference;
 
 use super::InputArgs;
 use super::findings::FindingsArgs;
 use super::subject::read_snapshot;
 use super::test::Suites;
 use crate::baseline::Baseline;
+use crate::commands::sandbox::SandboxArgs;
 use crate::commands::{Context, complete};
 use crate::config::Config;
 use crate::error::{CommandError, io_words};
@@ -20,6 +23,7 @@ use crate::exit::Exit;
 use crate::fix::fix;
 use crate::input::{Policy, read_file};
 use crate::output::{self, Output, write_report};
+use crate::plugins::{Judges, Values, Wanted};
 use crate::replace::replace;
 use crate::report::{FileReport, Format, Report};
 use crate::severity::Levels;
@@ -36,6 +40,9 @@ Examples:
   # In a pipeline: text for the log, SARIF for code scanning, fail on warnings too
   kubectl headscale policy check -o text -o sarif=policy.sarif --fail-on warning policies/
 
+  # Hold it against what must never be reachable
+  kubectl headscale policy check --plugin builtin:guardrails --params guardrails.yaml policy.hujson
+
   # Repair what can be repaired
   kubectl headscale policy check --fix policy.hujson
 
@@ -46,7 +53,10 @@ Examples:
 Exit codes:
   0  no findings at or above --fail-on
   1  findings at or above --fail-on
-  2  wrong usage or configuration, or input that cannot be read";
+  2  wrong usage or configuration, or input that cannot be read
+  3  a plugin failed; the findings of the others are told
+  4  a registry of plugins cannot be used
+  5  a plugin is not what was agreed to";
 
 /// Check policies as Headscale does, and for what people regret
 ///
@@ -92,6 +102,21 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "baseline")]
     write_baseline: Option<PathBuf>,
 
+    /// Plugin that judges too: ./x.wasm, builtin:NAME or oci://REGISTRY/REPOSITORY:TAG (can be
+    /// repeated)
+    ///
+    /// Beside those of the configuration. It judges policies that Headscale takes, as the newest
+    /// of the versions does.
+    #[arg(long, value_name = "REF", add = ArgValueCandidates::new(complete::plugins))]
+    plugin: Vec<Reference>,
+
+    /// Settings of the plugin that --plugin names, as YAML or JSON
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "plugin")]
+    params: Option<PathBuf>,
+
+    #[command(flatten)]
+    sandbox: SandboxArgs,
+
     /// Print nothing where there are no findings
     #[arg(short, long)]
     quiet: bool,
@@ -120,23 +145,27 @@ impl CheckArgs {
         };
 
         let mut suites = Suites::read(&[], &config, cwd)?;
+        let failed = self.load_plugins(&mut checker.judges, &config, context)?;
         let (policies, mut exit) = places.read(context);
+        exit = exit.max(failed);
         self.spare_inputs(&outputs, &config, &policies, cwd)?;
 
         let mut report = self.told.report();
+        report.plugin_rules = checker.judges.rules().into_values().collect();
         let mut tests = 0;
         let is_one = policies.len() == 1;
         for policy in policies {
             let (file, tests_in_file) = if self.fix {
                 checker.fix(policy, context, &mut exit)
             } else {
-                let checked = checker.check(&policy.text);
+                let checked = checker.check(&policy.name, &policy.text);
                 file_report(policy.name, policy.text, checked)
             };
             tests += tests_in_file;
             checker.run_suites(&file, is_one, &mut suites);
             report.files.push(file);
         }
+        exit = exit.max(checker.judges.tell(&mut context.ui));
         report.files.extend(suites.reports(&checker.levels));
         report.files.extend(checker.snapshot_report());
         if tests > 0 && checker.snapshot.is_none() && !self.quiet {
@@ -172,6 +201,44 @@ impl CheckArgs {
         Ok(exit)
     }
 
+    /// Loads the plugins of the configuration and of the arguments. What cannot be loaded is told,
+    /// and the rest judges.
+    fn load_plugins(
+        &self,
+        judges: &mut Judges,
+        config: &Config,
+        context: &mut Context<'_>,
+    ) -> Result<Exit, CommandError> {
+        let mut wanted = config.plugins.clone();
+        let settings = match (&self.params, self.plugin.as_slice()) {
+            (None, _) => Values::new(serde_json::Map::new()),
+            (Some(file), [_]) => Values::read(&context.environment.cwd, file)?,
+            (Some(_), _) => {
+                return Err(CommandError::usage("--params is for one --plugin").hint(
+                    "give the others their `params` under `plugins` in .headscale-policy.yaml",
+                ));
+            }
+        };
+        wanted.extend(self.plugin.iter().map(|reference| Wanted {
+            reference: reference.clone(),
+            base: PathBuf::new(),
+            settings: settings.clone(),
+        }));
+        let mut exit = Exit::Success;
+        if wanted.is_empty() {
+            return Ok(exit);
+        }
+        let source = self.sandbox.source(config, context)?;
+        for wanted in &wanted {
+            if let Err(error) = judges.add(&source, wanted, &mut context.ui) {
+                context.ui.error(&error);
+                exit = exit.max(error.exit);
+            }
+        }
+        judges.check_levels(self.told.rules(config))?;
+        Ok(exit)
+    }
+
     /// Refuses to write over what the run reads.
     fn spare_inputs(
         &self,
@@ -194,6 +261,7 @@ impl CheckArgs {
             .chain(tailnet.map(|file| input("the tailnet", file)))
             .chain(suites)
             .chain(self.baseline.iter().map(|file| input("the baseline", file)))
+            .chain(self.params.iter().map(|file| input("the settings", file)))
             .chain(config.file.iter().map(|file| input("the configuration", file)))
             .collect();
         output::not_an_input(&files, &inputs, cwd)
@@ -206,6 +274,7 @@ struct Checker {
     snapshot: Option<Snapshot>,
     today: headscale_acl::Date,
     levels: Levels,
+    judges: Judges,
 }
 
 impl Checker {
@@ -221,7 +290,11 @@ impl Checker {
         versions.dedup();
         let levels = args.told.levels(config);
         let snapshot = read_snapshot(args.tailnet.as_deref(), config, context)?;
-        Ok(Self { versions, snapshot, today: context.environment.today, levels })
+        let today = context.environment.today;
+        let newest = versions.last().copied().unwrap_or(Version::DEFAULT);
+        let tailnet = snapshot.as_ref().map(|snapshot| Arc::clone(&snapshot.tailnet));
+        let judges = Judges::new(newest, tailnet, Some(today));
+        Ok(Self { versions, snapshot, today, levels, judges })
     }
 
     /// What was found in the snapshot, once.
@@ -230,13 +303,20 @@ impl Checker {
         defects.report(&self.levels)
     }
 
-    fn check(&self, text: &[u8]) -> Checked {
+    fn check(&self, name: &str, text: &[u8]) -> Checked {
         let options = Options {
             versions: &self.versions,
-            tailnet: self.snapshot.as_ref().map(|snapshot| &snapshot.tailnet),
+            tailnet: self.snapshot.as_ref().map(|snapshot| &*snapshot.tailnet),
             today: Some(self.today),
         };
-        let checked = headscale_acl::check(text, &options);
+        let mut checked = headscale_acl::check(text, &options);
+        let refused = checked.findings.iter().any(|finding| finding.severity == Severity::Error);
+        if !self.judges.is_empty() && !refused {
+            let (findings, uncounted) = self.judges.judge(name, text);
+            checked.findings.extend(findings);
+            checked.findings.sort_by(Finding::document_order);
+            checked.uncounted = checked.uncounted.plus(uncounted);
+        }
         Checked { findings: self.levels.apply(checked.findings), ..checked }
     }
 
@@ -248,7 +328,7 @@ impl Checker {
         }
         let verification = Verification {
             name: &file.name,
-            tailnet: self.snapshot.as_ref().map(|snapshot| &snapshot.tailnet),
+            tailnet: self.snapshot.as_ref().map(|snapshot| &*snapshot.tailnet),
             version: self.versions.last().copied().unwrap_or(Version::DEFAULT),
             own_tests: false,
             suites: &suites.to_verify(),
@@ -267,7 +347,7 @@ impl Checker {
         context: &mut Context<'_>,
         exit: &mut Exit,
     ) -> (FileReport, usize) {
-        let fixed = fix(policy.text.clone(), |text| self.check(text));
+        let fixed = fix(policy.text.clone(), |text| self.check(&policy.name, text));
         let Some(path) = policy.path.filter(|_| fixed.repaired > 0) else {
             return file_report(policy.name, fixed.text, fixed.checked);
         };
@@ -282,7 +362,7 @@ impl Checker {
                 let error = CommandError::usage(message);
                 context.ui.error(&error);
                 *exit = (*exit).max(error.exit);
-                let checked = self.check(&policy.text);
+                let checked = self.check(&policy.name, &policy.text);
                 file_report(policy.name, policy.text, checked)
             }
         }

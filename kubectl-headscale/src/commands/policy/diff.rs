@@ -104,7 +104,7 @@ impl DiffArgs {
         let config = self.from.config(context)?;
         let (old, new) = self.policies(context)?;
         let about = self.about.read(&config, context)?;
-        let tailnet = about.tailnet.as_ref();
+        let tailnet = about.tailnet.as_deref();
         let diff = match engine::diff(&old.text, &new.text, tailnet, about.version) {
             Ok(diff) => diff,
             Err(Refused::Old(checked)) => {

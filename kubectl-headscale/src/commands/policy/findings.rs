@@ -61,16 +61,20 @@ impl FindingsArgs {
     /// The severities of the configuration, and over them those of the arguments.
     pub(super) fn levels(&self, config: &Config) -> Levels {
         let mut levels = Levels::default();
-        for rule in config.rules.iter().chain(&self.rule) {
-            levels.set(*rule);
-        }
+        self.rules(config).for_each(|rule| levels.set(rule.clone()));
         levels
+    }
+
+    /// The rules whose severity is set, the last one last.
+    pub(super) fn rules<'r>(&'r self, config: &'r Config) -> impl Iterator<Item = &'r RuleLevel> {
+        config.rules.iter().chain(&self.rule)
     }
 
     /// A report without files yet.
     pub(super) fn report(&self) -> Report {
         Report {
             files: Vec::new(),
+            plugin_rules: Vec::new(),
             tool_version: version::CLIENT.to_owned(),
             max_findings: self.max_findings,
         }

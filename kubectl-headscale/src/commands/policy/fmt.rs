@@ -183,6 +183,7 @@ fn refuse(name: &str, text: &[u8], checked: Checked, ui: &mut Ui<'_>) -> Command
         }],
         tool_version: version::CLIENT.to_owned(),
         max_findings: TOLD,
+        ..Report::default()
     };
     let mut told = Vec::new();
     // Nothing fails to be written to a vector.

@@ -8,11 +8,14 @@ mod explain;
 mod findings;
 mod fmt;
 mod graph;
+mod render;
 mod rules;
 mod subject;
 mod test;
 
 use std::path::PathBuf;
+
+pub(crate) use subject::AnswerFormat;
 
 use clap::{Args, Subcommand, ValueHint};
 
@@ -32,6 +35,7 @@ pub(crate) enum Command {
     Explain(explain::ExplainArgs),
     Access(access::AccessArgs),
     Graph(graph::GraphArgs),
+    Render(render::RenderArgs),
     Fmt(fmt::FmtArgs),
     Rules(rules::RulesArgs),
 }
@@ -47,6 +51,7 @@ impl Command {
             Self::Explain(args) => args.run(context),
             Self::Access(args) => args.run(context),
             Self::Graph(args) => args.run(context),
+            Self::Render(args) => args.run(context),
             Self::Fmt(args) => args.run(context),
             Self::Rules(args) => args.run(context),
         }

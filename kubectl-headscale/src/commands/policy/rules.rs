@@ -1,17 +1,23 @@
 //! `kubectl headscale policy rules`
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 use headscale_acl::rules::{self, Rule};
 use serde_json::{Value, json};
 
+use crate::commands::sandbox::SandboxArgs;
 use crate::commands::{Context, complete};
+use crate::config::Config;
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::plugins::built_in;
+use crate::report::visible::visible;
 use crate::rules_markdown;
 use crate::severity;
+use crate::suggest::did_you_mean;
 use crate::table::table;
 
 const EXAMPLES: &str = "\
@@ -20,7 +26,10 @@ Examples:
   kubectl headscale policy rules
 
   # Explain one, with an example
-  kubectl headscale policy rules syntax";
+  kubectl headscale policy rules syntax
+
+  # Explain one of a plugin
+  kubectl headscale policy rules guardrails/open-port";
 
 /// List the rules of `policy check`, or explain one
 ///
@@ -50,6 +59,17 @@ impl RulesArgs {
     /// Runs the command.
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, CommandError> {
         let text = match &self.id {
+            Some(id) if id.contains('/') => {
+                let rule = plugin_rule(id, context)?;
+                match self.output {
+                    Format::Text => plugin_explanation(&rule, context.ui.columns()),
+                    Format::Json => format!("{:#}\n", plugin_value(&rule)),
+                    Format::Name => format!("{}\n", rule.id),
+                    Format::Markdown => {
+                        format!("### {}\n\n{}\n\n{}\n", rule.id, rule.summary, rule.help)
+                    }
+                }
+            }
             Some(id) => {
                 let rule = severity::rule(id)?;
                 match self.output {
@@ -64,6 +84,57 @@ impl RulesArgs {
         context.ui.print(&text)?;
         Ok(Exit::Success)
     }
+}
+
+/// The rule `PLUGIN/ID` of a built-in plugin, or of one of the configuration.
+fn plugin_rule(
+    id: &str,
+    context: &mut Context<'_>,
+) -> Result<headscale_policy_host::Rule, CommandError> {
+    let config = Config::find(&context.environment.cwd, None)?.unwrap_or_default();
+    let source = SandboxArgs::default().source(&config, context)?;
+    let mut known = Vec::new();
+    let plugin = id.split_once('/').map(|(plugin, _)| plugin).unwrap_or_default();
+    let wanted = format!("builtin:{plugin}");
+    let built_in = built_in().filter(|known| known.to_string() == wanted);
+    let built_in = built_in.map(|reference| (reference, PathBuf::new()));
+    let configured =
+        config.plugins.iter().map(|plugin| (plugin.reference.clone(), plugin.base.clone()));
+    for (reference, base) in built_in.chain(configured) {
+        let plugin = source.load(&reference, &base, &mut context.ui)?;
+        for rule in &plugin.descriptor().rules {
+            if rule.id == id {
+                return Ok(rule.clone());
+            }
+            known.push(rule.id.clone());
+        }
+    }
+    let error = CommandError::usage(format!("there is no rule {id:?} of a plugin here"));
+    Err(match did_you_mean(id, known.iter().map(String::as_str)) {
+        Some(hint) => error.hint(hint),
+        None => error.hint("its plugin must be built in or listed in .headscale-policy.yaml"),
+    })
+}
+
+fn plugin_value(rule: &headscale_policy_host::Rule) -> Value {
+    json!({
+        "id": rule.id,
+        "severity": rule.default_severity,
+        "source": "plugin",
+        "summary": rule.summary,
+        "explanation": rule.help,
+        "tags": rule.tags,
+    })
+}
+
+fn plugin_explanation(rule: &headscale_policy_host::Rule, width: usize) -> String {
+    format!(
+        "{} ({}, plugin)\n{}\n\n{}\n",
+        rule.id,
+        rule.default_severity,
+        visible(&rule.summary),
+        wrap(&visible(&rule.help), width)
+    )
 }
 
 fn list(format: Format) -> String {

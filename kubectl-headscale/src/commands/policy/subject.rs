@@ -1,6 +1,7 @@
 //! The one policy that a question is about, and the tailnet that it is for.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum, ValueHint};
 use clap_complete::engine::ArgValueCandidates;
@@ -28,7 +29,7 @@ pub(super) const MADE_UP: &str =
 
 /// A format of answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum AnswerFormat {
+pub(crate) enum AnswerFormat {
     Text,
     Json,
     Yaml,
@@ -36,7 +37,7 @@ pub(super) enum AnswerFormat {
 
 impl AnswerFormat {
     /// The format for programs, if it is one.
-    pub(super) const fn data(self) -> Option<DataFormat> {
+    pub(crate) const fn data(self) -> Option<DataFormat> {
         match self {
             Self::Text => None,
             Self::Json => Some(DataFormat::Json),
@@ -84,7 +85,7 @@ pub(super) struct AboutArgs {
 
 /// What an answer is for.
 pub(super) struct About {
-    pub(super) tailnet: Option<Tailnet>,
+    pub(super) tailnet: Option<Arc<Tailnet>>,
     pub(super) version: Version,
 }
 
@@ -105,7 +106,7 @@ impl AboutArgs {
             Some(snapshot) => {
                 let Snapshot { tailnet, defects } = snapshot;
                 let mut levels = Levels::default();
-                config.rules.iter().for_each(|rule| levels.set(*rule));
+                config.rules.iter().for_each(|rule| levels.set(rule.clone()));
                 if let Some(report) = defects.and_then(|defects| defects.report(&levels)) {
                     tell_warnings(report, &mut context.ui);
                 }
@@ -200,7 +201,7 @@ impl Subject {
         question: impl FnOnce(&Network<'_, '_>) -> T,
     ) -> Option<T> {
         let About { tailnet, version } = &self.about;
-        match engine::ask(self.text(), tailnet.as_ref(), *version, question) {
+        match engine::ask(self.text(), tailnet.as_deref(), *version, question) {
             Ok(answer) => Some(answer),
             Err(checked) => {
                 tell(&self.policy, checked, ui);
@@ -242,8 +243,12 @@ fn tell_warnings(mut report: FileReport, ui: &mut Ui<'_>) {
 }
 
 fn tell_file(file: FileReport, ui: &mut Ui<'_>) {
-    let report =
-        Report { files: vec![file], tool_version: version::CLIENT.to_owned(), max_findings: TOLD };
+    let report = Report {
+        files: vec![file],
+        tool_version: version::CLIENT.to_owned(),
+        max_findings: TOLD,
+        ..Report::default()
+    };
     let mut told = Vec::new();
     // Nothing fails to be written to a vector.
     reporter(Format::Text, ui.error_style()).report(&report, &mut told).ok();

@@ -117,7 +117,7 @@ impl TestArgs {
             };
             let verification = Verification {
                 name: &policy.name,
-                tailnet: about.tailnet.as_ref(),
+                tailnet: about.tailnet.as_deref(),
                 version: about.version,
                 own_tests: true,
                 suites: &suites.to_verify(),
@@ -213,7 +213,10 @@ impl Suites {
     pub(super) fn to_verify(&self) -> Vec<verify::Suite<'_>> {
         let suites = self.suites.iter();
         suites
-            .map(|suite| verify::Suite { entries: &suite.entries, tailnet: suite.tailnet.as_ref() })
+            .map(|suite| verify::Suite {
+                entries: &suite.entries,
+                tailnet: suite.tailnet.as_deref(),
+            })
             .collect()
     }
 
