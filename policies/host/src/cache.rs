@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::compiled::Proved;
+use crate::compiled::{Fresh, Proved};
 
 /// Bytes of all files before the ones that were not used for the longest time go.
 pub const CACHE_BYTES: u64 = 512 << 20;
@@ -119,16 +119,16 @@ impl Cache {
         Some(component)
     }
 
-    /// Keeps a compiled component, and removes others where there are too many bytes.
+    /// Keeps compiled code, and removes others where there are too many bytes.
     ///
     /// # Errors
     ///
     /// When it cannot be written; then nothing is.
-    pub(crate) fn store(&self, origin: &Origin, component: &Component) -> io::Result<()> {
-        let code = component.serialize().map_err(io::Error::other)?;
+    pub(crate) fn store(&self, origin: &Origin, fresh: &Fresh) -> io::Result<()> {
+        let code = fresh.bytes();
         let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
-        file.write_all(&self.seal(origin, &code))?;
-        file.write_all(&code)?;
+        file.write_all(&self.seal(origin, code))?;
+        file.write_all(code)?;
         file.persist(self.dir.join(origin.file_name())).map_err(|error| error.error)?;
         prune(&self.dir, CACHE_BYTES)?;
         Ok(())

@@ -11,7 +11,31 @@ use crate::builtin::Compiled;
 /// gave, and only where that is proved.
 pub(crate) struct Proved<'b>(&'b [u8]);
 
+/// What the compiler has just made.
+pub(crate) struct Fresh(Vec<u8>);
+
+impl Fresh {
+    /// Compiles a component. `compiler` is an engine that can.
+    ///
+    /// # Errors
+    ///
+    /// When it is none.
+    pub(crate) fn compile(compiler: &Engine, component: &[u8]) -> wasmtime::Result<Self> {
+        compiler.precompile_component(component).map(Self)
+    }
+
+    /// The code, to be kept.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl<'b> Proved<'b> {
+    /// Code that was compiled just now.
+    pub(crate) fn fresh(fresh: &'b Fresh) -> Self {
+        Self(&fresh.0)
+    }
+
     /// Bytes whose seal was held against their content.
     pub(crate) fn sealed(bytes: &'b [u8], seal: &[u8], computed: &[u8]) -> Option<Self> {
         // In constant time, so that nobody learns a seal by trying.
@@ -31,9 +55,9 @@ impl<'b> Proved<'b> {
         // SAFETY: `deserialize` asks for bytes that `Component::serialize` or
         // `Engine::precompile_component` returned, unchanged. A `Proved` holds just that:
         //
+        // - fresh, nobody but `Fresh::compile` makes a `Fresh`, of what the compiler returned;
         // - sealed, its seal is a keyed digest over these bytes with a key that only this user's
-        //   caches have, and only `cache::Cache::store` makes seals, of what `Component::serialize`
-        //   returned;
+        //   caches have, and only `cache::Cache::store` makes seals, of a `Fresh`;
         // - embedded, they are a part of this program as its own code is: `build.rs` took them from
         //   where `host::precompile` had put them, by order of whoever built the program.
         //

@@ -8,7 +8,7 @@ use wasmtime::{Config, Engine, OptLevel};
 
 use crate::builtin::{Builtin, builtins};
 use crate::cache::{Cache, Origin};
-use crate::compiled::Proved;
+use crate::compiled::{Fresh, Proved};
 use crate::context::{Context, add_log};
 use crate::error::{Failure, PluginError};
 use crate::limits::{Limit, Limits};
@@ -86,7 +86,8 @@ impl Host {
         builtins: &'static [Builtin],
     ) -> Result<Self, Failure> {
         let Options { limits, cache: dir } = options;
-        let engine = Engine::new(&config(&limits)).map_err(engine_failure)?;
+        // Most plugins come compiled, so that the compiler is started only for those that do not.
+        let engine = Engine::new(config(&limits).enable_compiler(false)).map_err(engine_failure)?;
         let mut linker = Linker::new(&engine);
         add_log(&mut linker)
             .and_then(|()| add_reachability(&mut linker))
@@ -165,8 +166,12 @@ impl Host {
             return Ok((component, Compilation::Cached));
         }
         scan(bytes, limits)?;
-        let component = Component::from_binary(engine, bytes).map_err(|error| damaged(&error))?;
-        let compilation = match origin.map(|(cache, origin)| cache.store(&origin, &component)) {
+        let compiler = Engine::new(&config(limits)).map_err(engine_failure)?;
+        let fresh = Fresh::compile(&compiler, bytes).map_err(|error| damaged(&error))?;
+        let component = Proved::fresh(&fresh)
+            .load(engine)
+            .ok_or_else(|| Failure::Engine("code made for this machine does not run".to_owned()))?;
+        let compilation = match origin.map(|(cache, origin)| cache.store(&origin, &fresh)) {
             None => Compilation::NotStored(cache_problem.clone()),
             Some(Ok(())) => Compilation::Stored,
             Some(Err(error)) => Compilation::NotStored(Some(error.to_string())),
