@@ -168,6 +168,13 @@ fn compiler() -> Option<String> {
 
 /// Builds every plugin.
 fn components(root: &Path) -> Result<Vec<(&'static str, Vec<u8>)>, PluginsError> {
+    // First, because the folders of what is fetched are taken out of the messages of panics.
+    let mut fetch = Command::new(Path::new(BIN).join("cargo"));
+    fetch.current_dir(root.join(WORKSPACE)).args(["fetch", "--locked", "--quiet"]);
+    let status = fetch.status().map_err(|source| PluginsError::Io { path: BIN.into(), source })?;
+    if !status.success() {
+        return Err(PluginsError::Cargo);
+    }
     let target = root.join("target/plugins");
     let mut cargo = Command::new(Path::new(BIN).join("cargo"));
     cargo.current_dir(root.join(WORKSPACE));
@@ -229,12 +236,6 @@ fn remapped(root: &Path) -> Result<Vec<String>, PluginsError> {
             for entry in entries.flatten() {
                 flags.push(format!("--remap-path-prefix={}=/crates", entry.path().display()));
             }
-            Ok(flags)
-        }
-        // Nothing is fetched yet, and what is fetched by the build itself has the usual folder.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let usual = registries.join("index.crates.io-1949cf8c6b5b557f");
-            flags.push(format!("--remap-path-prefix={}=/crates", usual.display()));
             Ok(flags)
         }
         Err(source) => Err(PluginsError::Io { path: registries, source }),
