@@ -59,10 +59,6 @@ impl Walk {
             program => Command::new(program),
         };
         process.args(words);
-        if command.starts_with("kubectl headscale plugin new rust") {
-            // The release that is named there is this one, which is not out yet.
-            process.arg("--sdk").arg(self.root.join("policies/sdk"));
-        }
         process
             .current_dir(&self.directory)
             .env("CARGO_TARGET_DIR", self.root.join("target/guide"))

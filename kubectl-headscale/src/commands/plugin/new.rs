@@ -43,10 +43,6 @@ pub(crate) struct NewArgs {
     /// Directory to make; ./NAME without it
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     dir: Option<PathBuf>,
-
-    /// Directory of the SDK for Rust, in place of the one of this release
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    sdk: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -75,6 +71,29 @@ const RUST: &[File] = &[
     ("tests/cases.yaml", include_str!("../../../../policies/templates/rust/tests/cases.yaml")),
     ("tests/plugin.rs", include_str!("../../../../policies/templates/rust/tests/plugin.rs")),
 ];
+
+/// The SDK of plugins in Rust. It goes with the plugin, so that this builds as long as its compiler
+/// does, whatever becomes of this program.
+const SDK: &[File] = &[
+    ("sdk/build.rs", include_str!("../../../../policies/sdk/build.rs")),
+    ("sdk/src/bindings.rs", include_str!("../../../../policies/sdk/src/bindings.rs")),
+    ("sdk/src/describe.rs", include_str!("../../../../policies/sdk/src/describe.rs")),
+    ("sdk/src/inventory.rs", include_str!("../../../../policies/sdk/src/inventory.rs")),
+    ("sdk/src/lib.rs", include_str!("../../../../policies/sdk/src/lib.rs")),
+    ("sdk/src/log.rs", include_str!("../../../../policies/sdk/src/log.rs")),
+    ("sdk/src/plugin.rs", include_str!("../../../../policies/sdk/src/plugin.rs")),
+    ("sdk/src/pointer.rs", include_str!("../../../../policies/sdk/src/pointer.rs")),
+    ("sdk/src/policy.rs", include_str!("../../../../policies/sdk/src/policy.rs")),
+    ("sdk/src/ports.rs", include_str!("../../../../policies/sdk/src/ports.rs")),
+    ("sdk/src/prefix.rs", include_str!("../../../../policies/sdk/src/prefix.rs")),
+    ("sdk/src/reachability.rs", include_str!("../../../../policies/sdk/src/reachability.rs")),
+    ("sdk/src/testing.rs", include_str!("../../../../policies/sdk/src/testing.rs")),
+    ("wit/policy.wit", include_str!("../../../../policies/wit/policy.wit")),
+];
+
+/// The manifest of the SDK, and of the workspace that it takes versions from.
+const SDK_MANIFEST: &str = include_str!("../../../../policies/sdk/Cargo.toml");
+const SDK_WORKSPACE: &str = include_str!("../../../../policies/Cargo.toml");
 
 const JAVASCRIPT: &[File] = &[
     (".gitignore", include_str!("../../../../policies/templates/javascript/.gitignore")),
@@ -112,13 +131,6 @@ impl NewArgs {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, CommandError> {
         let cwd = &context.environment.cwd;
         let dir = self.dir.clone().unwrap_or_else(|| PathBuf::from(&self.name));
-        let sdk = match (&self.sdk, self.language) {
-            (Some(_), Language::Javascript) => {
-                return Err(CommandError::usage("--sdk is for plugins in Rust"));
-            }
-            (Some(sdk), Language::Rust) => Some(absolute_sdk(cwd, sdk)?),
-            (None, _) => None,
-        };
         let failed = |path: &Path, error: &io::Error| {
             CommandError::usage(format!("cannot write {}: {}", path.display(), io_words(error)))
         };
@@ -128,18 +140,24 @@ impl NewArgs {
             return Err(CommandError::usage(format!("{} is there already", dir.display()))
                 .hint("name another directory with --dir"));
         }
-        let files = match self.language {
-            Language::Rust => RUST,
+        let mut files: Vec<(&str, String)> = Vec::new();
+        let template = match self.language {
+            Language::Rust => {
+                // The SDK is the same in every plugin.
+                files.extend(SDK.iter().map(|(path, text)| (*path, (*text).to_owned())));
+                files.push(("sdk/Cargo.toml", standalone(SDK_MANIFEST, SDK_WORKSPACE)));
+                RUST
+            }
             Language::Javascript => JAVASCRIPT,
         };
-        for (path, text) in files {
+        files.extend(template.iter().map(|(path, text)| (*path, self.fill(text))));
+        for (path, text) in &files {
             let shown = dir.join(path);
             let path = root.join(path);
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent).map_err(|error| failed(&shown, &error))?;
             }
-            fs::write(&path, self.fill(text, sdk.as_deref()))
-                .map_err(|error| failed(&shown, &error))?;
+            fs::write(&path, text).map_err(|error| failed(&shown, &error))?;
         }
         context.ui.note(&format!("wrote {} files to {}", files.len(), dir.display()));
         context.ui.note(&format!("{}: README.md there says how to go on", self.name));
@@ -147,33 +165,27 @@ impl NewArgs {
     }
 
     /// A template's text with the names of this plugin.
-    fn fill(&self, text: &str, sdk: Option<&str>) -> String {
-        let dependency = match sdk {
-            Some(path) => format!("{{ path = {path:?} }}"),
-            None => format!(
-                "{{ git = {:?}, tag = \"v{}\" }}",
-                env!("CARGO_PKG_REPOSITORY"),
-                env!("CARGO_PKG_VERSION")
-            ),
-        };
-        text.replace("{ path = \"../../sdk\" }", &dependency)
+    fn fill(&self, text: &str) -> String {
+        text.replace("{ path = \"../../sdk\" }", "{ path = \"sdk\" }")
             .replace(TEMPLATE, &self.name)
             .replace(&TEMPLATE.replace('-', "_"), &self.name.replace('-', "_"))
             .replace(&camel_case(TEMPLATE), &camel_case(&self.name))
     }
 }
 
-/// The path of the SDK, absolute because the plugin may be anywhere.
-fn absolute_sdk(cwd: &Path, sdk: &Path) -> Result<String, CommandError> {
-    let is_none = || {
-        CommandError::usage(format!("{} is no SDK: it has no Cargo.toml", sdk.display()))
-            .hint("it is `policies/sdk` in the repository of this program")
+/// A manifest with what it takes from its workspace, without that. Lints are the workspace's own
+/// business.
+fn standalone(manifest: &str, workspace: &str) -> String {
+    let manifest = manifest.replace("\n[lints]\nworkspace = true\n", "");
+    let line = |line: &str| match line.strip_suffix(".workspace = true") {
+        Some(name) => {
+            let start = format!("{name} = ");
+            let told = workspace.lines().find(|line| line.starts_with(&start));
+            format!("{}\n", told.unwrap_or(line))
+        }
+        None => format!("{line}\n"),
     };
-    let path = cwd.join(sdk).canonicalize().map_err(|_| is_none())?;
-    if !path.join("Cargo.toml").is_file() {
-        return Err(is_none());
-    }
-    Ok(path.to_string_lossy().into_owned())
+    manifest.lines().map(line).collect()
 }
 
 /// `my-plugin` as `MyPlugin`.
