@@ -1,0 +1,357 @@
+//! A Headscale, a Secret and processes, small enough to try everything that can happen.
+//!
+//! Keys are numbers: the n-th that is asked for has the n-th token and the n-th prefix. A sidecar
+//! reads the Secret, then the list, then decides by the real [`plan`]; what it decided is one
+//! request, or the chain of commit, create and publish. Every request may go well, be dropped, be
+//! carried out without a reply, or arrive at any later time; after each of the last three the
+//! process starts anew and knows nothing.
+
+use std::collections::BTreeSet;
+
+use headscale_keys::{
+    Aborted, Action, Current, Intent, KeyPrefix, ListedApiKey, Observed, Record, Retiring,
+    Settings, Stored, Token, Verified, plan,
+};
+use jiff::{SignedDuration, Timestamp};
+
+/// How many keys are asked for at most.
+pub(crate) const CREATES: u8 = 4;
+/// A key of somebody else, which nobody may touch.
+const FOREIGN: u8 = 15;
+
+/// A set of keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Keys(u16);
+
+impl Keys {
+    pub(crate) fn has(self, key: u8) -> bool {
+        self.0 & (1 << key) != 0
+    }
+
+    pub(crate) fn with(self, key: u8) -> Self {
+        Self(self.0 | 1 << key)
+    }
+
+    pub(crate) fn without(self, key: u8) -> Self {
+        Self(self.0 & !(1 << key))
+    }
+
+    pub(crate) fn minus(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
+    pub(crate) fn len(self) -> u32 {
+        self.0.count_ones()
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = u8> {
+        (0..16).filter(move |key| self.has(*key))
+    }
+}
+
+/// The record without times.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Log {
+    pub(crate) current: Option<u8>,
+    pub(crate) pending: Option<u8>,
+    /// Who makes the pending key.
+    pub(crate) by: Option<u8>,
+    pub(crate) aborted: Keys,
+    /// Those of the aborted that Headscale listed.
+    pub(crate) found: Keys,
+    pub(crate) retiring: Keys,
+}
+
+/// The Secret: a record and how often it was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Secret {
+    pub(crate) version: u16,
+    pub(crate) log: Log,
+}
+
+/// A request that changes something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Request {
+    Create(u8),
+    Delete(u8),
+    /// Replaces the Secret of this version; of any, where a broken sidecar asks so.
+    Commit {
+        expected: Option<u16>,
+        log: Log,
+    },
+}
+
+/// Where a process stands, with all that it knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Process {
+    Read {
+        unpublished: Option<u8>,
+    },
+    List {
+        secret: Secret,
+        unpublished: Option<u8>,
+    },
+    Decide {
+        secret: Secret,
+        keys: Keys,
+        settled: Keys,
+        unpublished: Option<u8>,
+    },
+    Create {
+        key: u8,
+        secret: Secret,
+    },
+    Publish {
+        key: u8,
+        secret: Secret,
+    },
+    /// Of the naive sidecar: the key is made, the Secret was read again.
+    Overwrite {
+        key: u8,
+        secret: Secret,
+    },
+    /// Of the naive sidecar: the Secret is written.
+    Expire {
+        key: Option<u8>,
+    },
+}
+
+impl Process {
+    pub(crate) const START: Self = Self::Read { unpublished: None };
+}
+
+/// All there is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct World {
+    pub(crate) keys: Keys,
+    pub(crate) secret: Secret,
+    pub(crate) processes: Vec<Process>,
+    /// Requests that may still arrive, or never.
+    pub(crate) late: BTreeSet<Request>,
+    /// How often a key may still become due.
+    pub(crate) rotations: u8,
+    pub(crate) faults: u8,
+    pub(crate) next: u8,
+    /// Whether a key was ever published.
+    pub(crate) published: bool,
+}
+
+impl World {
+    pub(crate) fn new(processes: usize, faults: u8, rotations: u8) -> Self {
+        Self {
+            keys: Keys::default().with(FOREIGN),
+            secret: Secret::default(),
+            processes: vec![Process::START; processes],
+            late: BTreeSet::new(),
+            rotations,
+            faults,
+            next: 1,
+            published: false,
+        }
+    }
+
+    /// Carries a request out; whether it was taken.
+    pub(crate) fn apply(&mut self, request: Request) -> bool {
+        match request {
+            Request::Create(key) => self.keys = self.keys.with(key),
+            Request::Delete(key) => self.keys = self.keys.without(key),
+            Request::Commit { expected, log } => {
+                if expected.is_some_and(|expected| expected != self.secret.version) {
+                    return false;
+                }
+                self.secret = Secret { version: self.secret.version + 1, log };
+                self.published |= log.current.is_some();
+            }
+        }
+        true
+    }
+
+    /// Whether a request for this key may still arrive.
+    pub(crate) fn may_be_made(&self, key: u8) -> bool {
+        self.late.contains(&Request::Create(key))
+            || self
+                .processes
+                .iter()
+                .any(|it| matches!(it, Process::Create { key: other, .. } if *other == key))
+    }
+
+    /// Keys that are neither current nor retiring nor somebody else's.
+    pub(crate) fn orphans(&self) -> Keys {
+        let log = &self.secret.log;
+        let mut owned = log.retiring.with(FOREIGN);
+        if let Some(current) = log.current {
+            owned = owned.with(current);
+        }
+        self.keys.minus(owned)
+    }
+
+    /// Orphans that the record does not name.
+    pub(crate) fn unnamed(&self) -> Keys {
+        let log = &self.secret.log;
+        let named = log.pending.map_or(log.aborted, |pending| log.aborted.with(pending));
+        self.orphans().minus(named)
+    }
+
+    pub(crate) fn holds_a_dead_key(&self) -> bool {
+        self.published && !self.secret.log.current.is_some_and(|current| self.keys.has(current))
+    }
+
+    pub(crate) fn touched_what_is_not_ours(&self) -> bool {
+        !self.keys.has(FOREIGN)
+    }
+
+    /// Whether there is one key that works, and no other of ours.
+    pub(crate) fn is_settled(&self) -> bool {
+        let log = &self.secret.log;
+        log.pending.is_none()
+            && log.aborted.len() == 0
+            && log.current.is_some_and(|it| self.keys.without(FOREIGN) == Keys::default().with(it))
+    }
+}
+
+const LIFETIME: SignedDuration = SignedDuration::from_hours(1000);
+const BUFFER: SignedDuration = SignedDuration::from_hours(500);
+
+/// When no key is due.
+fn early() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).expect("a time")
+}
+
+/// When every key is due, and none has expired.
+fn late() -> Timestamp {
+    early() + SignedDuration::from_hours(600)
+}
+
+fn token(key: u8) -> Token {
+    Token::of(early() + LIFETIME + SignedDuration::from_secs(key.into()))
+}
+
+fn prefix(key: u8) -> KeyPrefix {
+    KeyPrefix::parse(&format!("prefix-of-{key:02}")).expect("12 characters")
+}
+
+fn key_of(prefix: &KeyPrefix) -> u8 {
+    prefix.as_str().trim_start_matches("prefix-of-").parse().expect("made by `prefix`")
+}
+
+fn key_of_token(of: Token) -> u8 {
+    (0..16).find(|key| token(*key) == of).expect("made by `token`")
+}
+
+fn name(process: u8) -> String {
+    process.to_string()
+}
+
+fn record(log: &Log) -> Record {
+    Record {
+        current: log.current.map(current),
+        pending: log
+            .pending
+            .map(|key| Intent { token: token(key), by: name(log.by.unwrap_or_default()) }),
+        aborted: log
+            .aborted
+            .iter()
+            .map(|key| Aborted {
+                token: token(key),
+                prefix: log.found.has(key).then(|| prefix(key)),
+            })
+            .collect(),
+        retiring: log
+            .retiring
+            .iter()
+            .map(|key| Retiring { prefix: prefix(key), delete_after: early() })
+            .collect(),
+        ..Record::default()
+    }
+}
+
+fn current(key: u8) -> Current {
+    Current {
+        prefix: prefix(key),
+        token: token(key),
+        created_at: None,
+        verified: Some(Verified::Authenticated),
+    }
+}
+
+fn log(record: &Record) -> Log {
+    let mut log = Log {
+        current: record.current.as_ref().map(|it| key_of(&it.prefix)),
+        pending: record.pending.as_ref().map(|intent| key_of_token(intent.token)),
+        by: record.pending.as_ref().and_then(|intent| intent.by.parse().ok()),
+        ..Log::default()
+    };
+    for aborted in &record.aborted {
+        let key = key_of_token(aborted.token);
+        log.aborted = log.aborted.with(key);
+        if aborted.prefix.is_some() {
+            log.found = log.found.with(key);
+        }
+    }
+    for retiring in &record.retiring {
+        log.retiring = log.retiring.with(key_of(&retiring.prefix));
+    }
+    log
+}
+
+/// A decision in the terms of this world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    Commit(Log),
+    Delete(u8),
+    /// A new key; the record as it is before, without the intent.
+    Begin,
+    Wait {
+        gated: bool,
+    },
+}
+
+/// What the real plan says of what a process has read.
+pub(crate) fn decide(
+    secret: &Secret,
+    keys: Keys,
+    settled: Keys,
+    unpublished: Option<u8>,
+    due: bool,
+    me: u8,
+) -> Decision {
+    let record = record(&secret.log);
+    let stored = Stored {
+        prefix: record.current.as_ref().map(|current| current.prefix.clone()),
+        record: Some(record),
+        created_at: None,
+        tidy: true,
+    };
+    let listed: Vec<ListedApiKey> = keys
+        .iter()
+        .map(|key| ListedApiKey {
+            id: key.into(),
+            prefix: prefix(key),
+            expiration: Some(token(key).expiration()),
+        })
+        .collect();
+    let settings = Settings::new(LIFETIME, BUFFER, Some(SignedDuration::ZERO)).expect("sound");
+    let unpublished: Vec<Token> = unpublished.into_iter().map(token).collect();
+    let observed = Observed {
+        stored: &stored,
+        keys: &listed,
+        settled: &settled.iter().map(token).collect(),
+        unpublished: &unpublished,
+        rejected: false,
+        me: &name(me),
+    };
+    let now = if due { late() } else { early() };
+    match plan(&observed, &settings, now, 0) {
+        Action::Commit { record, .. } => Decision::Commit(log(&record)),
+        Action::Delete { prefix, .. } => Decision::Delete(key_of(&prefix)),
+        Action::Begin { .. } => Decision::Begin,
+        Action::Wait { state, .. } => {
+            Decision::Wait { gated: matches!(state, headscale_keys::State::Gated(_)) }
+        }
+    }
+}
+
+/// The record with this key published.
+pub(crate) fn published(of: &Log, key: u8) -> Log {
+    log(&record(of).publish(current(key), early()))
+}
