@@ -6,6 +6,7 @@ use std::io::Write as _;
 
 pub mod conformance;
 pub mod docker_registry;
+pub mod headscale;
 pub mod policies;
 pub mod tailnets;
 pub mod tools;

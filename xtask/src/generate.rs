@@ -8,7 +8,7 @@ use headscale_acl::rules;
 use kubectl_headscale::rules_markdown;
 use thiserror::Error;
 
-use crate::{cli_reference, large_policy, plugin_interface};
+use crate::{cli_reference, large_policy, plugin_interface, protobuf};
 
 /// A generated file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub fn files() -> Vec<File> {
         },
         File { path: "docs/rules.md", text: rules_page() },
         File { path: "examples/large/policy.hujson", text: large_policy::render() },
+        // Where it cannot be read, why, which is no program.
+        File { path: protobuf::PATH, text: protobuf::render().unwrap_or_else(|error| error) },
     ]
 }
 

@@ -17,6 +17,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("headscale-policy-registry", &[]),
     // Nothing that ships contains these: dev-dependencies name them, and xtask.
     ("headscale-testkit", &[]),
+    ("headscale-standin", &["headscale-acl", "headscale-client"]),
+    ("headscale-contract", &[]),
+    ("headscale-client", &["headscale-keys"]),
     ("headscale-policy-host", &["headscale-acl"]),
     ("kubectl-headscale", &["headscale-acl", "headscale-policy-host", "headscale-policy-registry"]),
     (XTASK, &["headscale-acl", "headscale-policy-host", "headscale-testkit", "kubectl-headscale"]),

@@ -16,3 +16,4 @@ pub mod large_policy;
 pub mod layers;
 pub mod plugin_interface;
 pub mod plugins;
+pub mod protobuf;
