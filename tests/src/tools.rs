@@ -1,23 +1,28 @@
-//! Programs that tests run and that this repository does not build; `tests/tools` provides them.
+//! Programs that tests run and that this repository does not hold; `tests/tools` provides them.
 
+use std::env;
 use std::path::PathBuf;
 
-/// The program `name`: on PATH, or where `tests/tools/NAME` put it. `None`, and a line that says
-/// so, where it is neither.
+/// The program `name`: in the folder that `KUBEBUILDER_ASSETS` names, where `tests/tools` put it in
+/// the version that is pinned there, or else on PATH, in whatever version. `None`, and a line that
+/// says so, where it is nowhere.
 #[must_use]
 pub fn tool(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .filter(|cache| !cache.is_empty())
+    let named = |variable| env::var_os(variable).filter(|value| !value.is_empty());
+    let cache = named("XDG_CACHE_HOME")
         .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    let tools = cache.map(|cache| cache.join("kubectl-headscale/tools"));
-    let found = std::env::split_paths(&path)
-        .chain(tools)
+        .or_else(|| Some(PathBuf::from(named("HOME")?).join(".cache")));
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = named("KUBEBUILDER_ASSETS")
+        .map(PathBuf::from)
+        .into_iter()
+        .chain(cache.map(|cache| cache.join("kubectl-headscale/tools")))
+        .chain(env::split_paths(&path))
         .map(|directory| directory.join(name))
         .find(|program| program.is_file());
     if found.is_none() {
-        crate::tell(&format!("skipped: needs {name}, which tests/tools/{name} provides"));
+        let script = if name == "docker-registry" { name } else { "build" };
+        crate::tell(&format!("skipped: needs {name}, which tests/tools/{script} provides"));
     }
     found
 }

@@ -17,6 +17,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("headscale-policy-registry", &[]),
     // Nothing that ships contains these: dev-dependencies name them, and xtask.
     ("headscale-testkit", &[]),
+    ("headscale-controlplane", &["headscale-testkit"]),
+    ("headscale-faults", &[]),
     ("headscale-standin", &["headscale-acl", "headscale-client"]),
     ("headscale-contract", &[]),
     ("headscale-client", &["headscale-keys"]),

@@ -27,6 +27,8 @@ fn workspace_with(rows: &[(&str, &[&str])]) -> Graph {
         ("headscale-acl*", &["serde"]),
         ("headscale-client*", &["headscale-keys"]),
         ("headscale-contract*", &[]),
+        ("headscale-controlplane*", &[]),
+        ("headscale-faults*", &[]),
         ("headscale-keys*", &["jiff"]),
         ("headscale-policy-host*", &["headscale-acl"]),
         ("headscale-policy-registry*", &[]),
