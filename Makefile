@@ -8,13 +8,13 @@ export RUSTUP_AUTO_INSTALL := 0
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: help demo release test test-js lint generate plugins bench fuzz
+.PHONY: help demo release image image-test test test-js lint generate plugins bench fuzz
 
 # The guests and their template have workspaces of their own, and share what they are built into.
 GUESTS := --locked --target-dir target/guests --manifest-path
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## Build the plugin and show on examples/ what it does
 	cargo build --release --locked --package kubectl-headscale
@@ -24,8 +24,16 @@ release: ## Build the plugin as it is released, with the built-in plugins compil
 	cargo xtask compile-plugins --out target/compiled-plugins
 	HEADSCALE_COMPILED_PLUGINS=target/compiled-plugins cargo build --release --locked --package kubectl-headscale
 
+image: ## Build the sidecar's image into target/images; needs buildah
+	images/build
+
+image-test: image ## Build the sidecar's image, look into it, and run it
+	HEADSCALE_IMAGE=$(CURDIR)/target/images/headscale-sidecar.tar \
+		cargo test --locked --package headscale-testkit --test image
+
 test: ## Run all tests
 	tests/tools/docker-registry
+	-tests/tools/build
 	cargo test --workspace --locked
 	cargo test --workspace $(GUESTS) policies/Cargo.toml
 	cargo test $(GUESTS) policies/templates/rust/Cargo.toml
@@ -60,8 +68,8 @@ generate: ## Write the committed files that are made from code
 plugins: ## Build the built-in plugins into policies/dist; needs Debian's rustc-web
 	cargo xtask build-plugins
 
-bench: ## Measure the policy engine and the host of plugins
-	cargo bench --locked --package headscale-acl --package headscale-policy-host --benches
+bench: ## Measure the policy engine, the host of plugins, the client and the sidecar
+	cargo bench --locked --package headscale-acl --package headscale-policy-host --package headscale-client --package headscale-sidecar --benches
 
 fuzz: ## Fuzz each target of acl/fuzz for FUZZ_SECONDS (60); needs a nightly toolchain
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz@0.13.2

@@ -22,6 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("headscale-standin", &["headscale-acl", "headscale-client"]),
     ("headscale-contract", &[]),
     ("headscale-client", &["headscale-keys"]),
+    ("headscale-sidecar", &["headscale-acl", "headscale-client", "headscale-keys"]),
     ("headscale-policy-host", &["headscale-acl"]),
     ("kubectl-headscale", &["headscale-acl", "headscale-policy-host", "headscale-policy-registry"]),
     (XTASK, &["headscale-acl", "headscale-policy-host", "headscale-testkit", "kubectl-headscale"]),

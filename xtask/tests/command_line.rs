@@ -1,5 +1,6 @@
 //! What documents, workflows and scripts say of our command line, the command line takes.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
@@ -20,8 +21,12 @@ const FILES: [&str; 11] = [
     "policies/templates/rust/README.md",
 ];
 
-/// What the plugin is called by; the last one in a code span only.
-const NAMES: [&str; 4] = ["kubectl headscale ", "kubectl-headscale ", ".ci/pre-commit ", "policy "];
+/// What our programs are called by; the last one in a code span only.
+const NAMES: [&str; 5] =
+    ["kubectl headscale ", "kubectl-headscale ", ".ci/pre-commit ", SIDECAR, "policy "];
+
+/// What the sidecar is called by.
+const SIDECAR: &str = "headscale-sidecar ";
 
 /// What stands right before a command, other than the start of its line. In prose it is a word.
 const BEFORE: [&str; 6] = ["$ ", "`", "(", "run: ", "entry: ", "- "];
@@ -29,8 +34,14 @@ const BEFORE: [&str; 6] = ["$ ", "`", "(", "run: ", "entry: ", "- "];
 /// What ends a command, other than the end of its line.
 const AFTER: [char; 7] = ['\n', '#', '`', '|', '>', ';', ')'];
 
-/// The words after each name of the plugin, where `text` calls it.
-fn invocations(text: &str) -> Vec<Vec<&str>> {
+/// A call of one of our programs.
+struct Invocation<'a> {
+    is_sidecar: bool,
+    words: Vec<&'a str>,
+}
+
+/// The words after each name of our programs, where `text` calls it.
+fn invocations(text: &str) -> Vec<Invocation<'_>> {
     let calls = |(at, name): (usize, &str)| {
         let (before, from) = text.split_at(at);
         let line = before.rsplit('\n').next().unwrap_or_default();
@@ -41,7 +52,8 @@ fn invocations(text: &str) -> Vec<Vec<&str>> {
             line.trim_start().is_empty() || BEFORE.iter().any(|start| line.ends_with(start))
         };
         let kept = if name == "policy " { 0 } else { name.len() };
-        called.then(|| words(from.split_at(kept).1))
+        let is_sidecar = name == SIDECAR;
+        called.then(|| Invocation { is_sidecar, words: words(from.split_at(kept).1) })
     };
     NAMES.iter().flat_map(|name| text.match_indices(name)).filter_map(calls).collect()
 }
@@ -68,10 +80,14 @@ fn flags(text: &str) -> Vec<&str> {
     words.filter(|word| word.starts_with('-') && word.contains(|c| c != '-')).collect()
 }
 
-/// What the command line says against `words`, unless it is that something is left out.
-fn refusal(words: &[&str]) -> Option<String> {
-    let words = ["kubectl-headscale"].iter().chain(words);
-    let error = kubectl_headscale::command().try_get_matches_from(words).err()?;
+/// What the command line says against a call, unless it is that something is left out.
+fn refusal(Invocation { is_sidecar, words }: &Invocation<'_>) -> Option<String> {
+    let all = ["a program"].iter().chain(words);
+    let error = if *is_sidecar {
+        headscale_sidecar::cli::parse(all.map(OsString::from)).err()?
+    } else {
+        kubectl_headscale::command().try_get_matches_from(all).err()?
+    };
     let unfinished = matches!(
         error.kind(),
         ErrorKind::DisplayHelp
@@ -93,10 +109,10 @@ fn has_flag(command: &clap::Command, flag: &str) -> bool {
 
 /// How many commands and flags `text` names, and what is wrong with them.
 fn check(path: &str, text: &str) -> (usize, Vec<String>) {
-    let command = kubectl_headscale::command();
+    let commands = [kubectl_headscale::command(), headscale_sidecar::cli::command()];
     let (invocations, flags) = (invocations(text), flags(text));
-    let refused = invocations.iter().filter_map(|words| Some((words.join(" "), refusal(words)?)));
-    let unknown = flags.iter().filter(|flag| !has_flag(&command, flag));
+    let refused = invocations.iter().filter_map(|it| Some((it.words.join(" "), refusal(it)?)));
+    let unknown = flags.iter().filter(|flag| !commands.iter().any(|it| has_flag(it, flag)));
     let wrong = refused
         .map(|(words, why)| format!("{path}: {words}: {why}"))
         .chain(unknown.map(|flag| format!("{path}: no command of ours has {flag}")));
@@ -132,6 +148,8 @@ fn what_does_not_exist_is_found_wherever_it_stands() {
         "say `policy fmt --form yaml` to",
         "  entry: .ci/pre-commit policy fmt -W",
         "`--baselin FILE` leaves out",
+        "say `headscale-sidecar apikey --secret-nam x` to",
+        "headscale-sidecar authkey aks",
         "args+=(--confg \"$CONFIG\")",
         "        args: [--headscale-versions, \"0.29\"]",
     ] {

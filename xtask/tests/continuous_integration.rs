@@ -61,8 +61,36 @@ fn nothing_is_released_with_a_known_vulnerability() {
     let release = yaml("release.yml", &read(".github/workflows/release.yml"));
     let steps = release["jobs"]["advisories"]["steps"].as_array().expect("steps");
     assert!(steps.iter().any(|step| text_of(step, "/run").contains("cargo deny")));
-    assert_eq!(text_of(&release, "/jobs/archive/needs"), "advisories");
-    assert_eq!(text_of(&release, "/jobs/publish/needs"), "archive");
+    for job in ["archive", "image"] {
+        assert_eq!(text_of(&release["jobs"][job], "/needs"), "advisories");
+    }
+    assert_eq!(release["jobs"]["publish"]["needs"], serde_json::json!(["archive", "image"]));
+}
+
+#[test]
+fn images_are_tested_before_they_are_released() {
+    let release = yaml("release.yml", &read(".github/workflows/release.yml"));
+    let steps = release["jobs"]["image"]["steps"].as_array().expect("steps");
+    let at = |needle: &str| {
+        let found = steps.iter().position(|step| step.to_string().contains(needle));
+        found.unwrap_or_else(|| panic!("no step has {needle}"))
+    };
+    assert!(at("make image-test") < at("upload-artifact"));
+    assert!(read("Makefile").contains("\nimage-test: image "));
+    let platforms = release["jobs"]["image"]["strategy"]["matrix"]["include"].as_array();
+    assert_eq!(platforms.expect("a matrix").len(), 2, "x86_64 and aarch64");
+}
+
+#[test]
+fn the_machine_of_ci_can_build_what_tests_run() {
+    let workflow = yaml("ci.yml", &read(".github/workflows/ci.yml"));
+    let steps = workflow["jobs"]["ci"]["steps"].as_array().expect("steps");
+    let at = |needle: &str| steps.iter().position(|step| step.to_string().contains(needle));
+    let run = at(".ci/run");
+    assert!(run.is_some());
+    for needed in ["setup-go", "buildah"] {
+        assert!(at(needed).is_some() && at(needed) < run, "{needed}");
+    }
 }
 
 #[test]

@@ -65,8 +65,10 @@ fn links_lead_somewhere() {
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "CHANGELOG.md",
+        "docs/authkey.md",
         "docs/ci.md",
         "docs/cli.md",
+        "docs/keys.md",
         "examples/README.md",
     ] {
         let page = root().join(page);

@@ -32,6 +32,7 @@ fn workspace_with(rows: &[(&str, &[&str])]) -> Graph {
         ("headscale-keys*", &["jiff"]),
         ("headscale-policy-host*", &["headscale-acl"]),
         ("headscale-policy-registry*", &[]),
+        ("headscale-sidecar!", &["headscale-client"]),
         ("headscale-standin!", &[]),
         ("headscale-testkit*", &[]),
         ("jiff", &[]),
@@ -57,7 +58,7 @@ fn the_workspace_holds_the_rule() {
 
 #[test]
 fn allowed_dependencies_are_counted() {
-    assert_eq!(check(&workspace_with(&[])).expect("allowed"), 5);
+    assert_eq!(check(&workspace_with(&[])).expect("allowed"), 6);
 }
 
 #[test]

@@ -1,0 +1,125 @@
+//! The sidecar's image is one static program that runs as nobody on a read-only root. `make
+//! image-test` builds it first.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use headscale_testkit::tell;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PROGRAM: &str = "headscale-sidecar";
+/// The user and group of the image, as chroot takes numbers.
+const NOBODY: &str = "+65532:+65532";
+
+/// An image's configuration, and a folder with its files.
+struct Image {
+    configuration: Value,
+    root: PathBuf,
+    _folder: TempDir,
+}
+
+fn run(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {errors}");
+    output
+}
+
+fn unpack(archive: &Path, to: &Path) {
+    fs::create_dir(to).expect("a new folder");
+    run(Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(to));
+}
+
+/// The one that `HEADSCALE_IMAGE` names. `None`, and a line that says so, where it names none.
+fn image() -> Option<Image> {
+    let Some(archive) = std::env::var_os("HEADSCALE_IMAGE") else {
+        tell("skipped: needs the sidecar's image, which make image-test builds and names");
+        return None;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let layout = folder.path().join("layout");
+    unpack(Path::new(&archive), &layout);
+    let read = |path: PathBuf| -> Value {
+        let text = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        serde_json::from_slice(&text).expect("JSON")
+    };
+    let blob = |descriptor: &Value| {
+        let digest = descriptor["digest"].as_str().expect("a digest");
+        layout.join("blobs").join(digest.replace(':', "/"))
+    };
+    let index = read(layout.join("index.json"));
+    let manifest = read(blob(&index["manifests"][0]));
+    let layers = manifest["layers"].as_array().expect("layers");
+    assert_eq!(layers.len(), 1, "one layer, of one file");
+    let root = folder.path().join("root");
+    unpack(&blob(&layers[0]), &root);
+    let configuration = read(blob(&manifest["config"]));
+    Some(Image { configuration, root, _folder: folder })
+}
+
+/// What may mount what nobody else sees, which changing the root of a program takes. `None`, and a
+/// line that says so, where nothing may.
+fn who_may_mount() -> Option<&'static [&'static str]> {
+    let ways: [&[&str]; 2] = [&["env"], &["sudo", "-n"]];
+    let found = ways.into_iter().find(|way| {
+        let mut command = Command::new(way[0]);
+        command.args(&way[1..]).args(["unshare", "--mount", "true"]);
+        command.output().is_ok_and(|done| done.status.success())
+    });
+    if found.is_none() {
+        tell("skipped: needs `unshare --mount`, as root or with sudo, to run the sidecar's image");
+    }
+    found
+}
+
+/// What the image's program does with `arguments`, as nobody, with nothing but the image's files,
+/// which cannot be changed.
+fn run_in(image: &Image, root: &[&str], arguments: &[&str]) -> Output {
+    let script = format!(
+        "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && \
+         exec env -i \"PATH=$PATH\" chroot --userspec={NOBODY} \"$0\" /{PROGRAM} \"$@\""
+    );
+    Command::new(root[0])
+        .args(&root[1..])
+        .args(["unshare", "--mount", "sh", "-c", &script])
+        .arg(&image.root)
+        .args(arguments)
+        .output()
+        .expect("it runs")
+}
+
+#[test]
+fn the_image_is_one_program_that_runs_as_nobody() {
+    let Some(image) = image() else { return };
+    let files: Vec<_> = fs::read_dir(&image.root)
+        .expect("files")
+        .map(|entry| entry.expect("a file").file_name())
+        .collect();
+    assert_eq!(files, [PROGRAM]);
+    let configuration = &image.configuration["config"];
+    assert_eq!(configuration["User"], "65532:65532");
+    assert_eq!(configuration["Entrypoint"], serde_json::json!([format!("/{PROGRAM}")]));
+    assert!(configuration["Cmd"].is_null(), "{configuration}");
+    let labels: BTreeMap<String, String> =
+        serde_json::from_value(configuration["Labels"].clone()).expect("labels");
+    assert_eq!(labels["org.opencontainers.image.title"], PROGRAM);
+    assert_eq!(labels["org.opencontainers.image.version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(image.configuration["created"], "1970-01-01T00:00:00Z");
+}
+
+#[test]
+fn the_program_needs_no_libraries_and_writes_nothing() {
+    let Some(image) = image() else { return };
+    let Some(root) = who_may_mount() else { return };
+    for (argument, expected) in [("--help", "Usage:"), ("--version", env!("CARGO_PKG_VERSION"))] {
+        let output = run_in(&image, root, &[argument]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains(expected), "{argument}: {said}{errors}");
+    }
+    let wrong = run_in(&image, root, &["--no-such-flag"]);
+    assert_eq!(wrong.status.code(), Some(2), "{}", String::from_utf8_lossy(&wrong.stderr));
+}
