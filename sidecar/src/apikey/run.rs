@@ -28,8 +28,9 @@ const SAY_AGAIN: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause after failures: this long after its end an outage is over for us too.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// So many steps follow one another without a pause; no plan has more.
-const MANY_STEPS: u32 = 20;
+/// So many steps follow one another without a pause. No plan has more: 17 replaced keys at most are
+/// deleted and forgotten one by one, and a key is made.
+const MANY_STEPS: u32 = 60;
 /// So many conflicts in a row are nothing to tell.
 const USUAL: u32 = 5;
 /// The shortest pause where a step is due.
