@@ -20,6 +20,7 @@
 mod api_key;
 mod auth_key;
 mod plan;
+pub mod pre_auth_key;
 mod prefix;
 mod record;
 pub mod reissue;

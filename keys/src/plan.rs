@@ -308,13 +308,13 @@ fn due(expiration: Timestamp, settings: &Settings) -> Timestamp {
     expiration.checked_sub(settings.rotation_buffer()).unwrap_or(Timestamp::MIN)
 }
 
-fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
+pub(crate) fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
     time.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// Until when no attempt may be made after those that failed. A last attempt that lies in the
 /// future says nothing: the clock was set back since.
-fn backed_off(attempts: Attempts, now: Timestamp) -> Option<Timestamp> {
+pub(crate) fn backed_off(attempts: Attempts, now: Timestamp) -> Option<Timestamp> {
     let last = attempts.last.filter(|last| *last <= now)?;
     let doublings = attempts.count.checked_sub(1)?.min(16);
     let pause = FIRST_PAUSE.checked_mul(1 << doublings).unwrap_or(LONGEST_PAUSE);

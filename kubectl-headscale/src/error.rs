@@ -1,5 +1,6 @@
 //! Errors of commands, and the one place that gives them their words, hints and exit codes.
 
+use std::borrow::Cow;
 use std::io;
 
 use crate::exit::Exit;
@@ -9,6 +10,8 @@ use crate::severity::RuleError;
 /// Why a command could not do its work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CommandError {
+    /// What stands before the message and a colon, such as `error`; nothing where it is empty.
+    pub(crate) label: Cow<'static, str>,
     /// What went wrong, without a full stop.
     pub(crate) message: String,
     /// What to do about it.
@@ -20,7 +23,22 @@ pub(crate) struct CommandError {
 impl CommandError {
     /// Wrong usage or configuration, or input that cannot be read.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hints: Vec::new(), exit: Exit::Usage }
+        let message = message.into();
+        Self { label: "error".into(), message, hints: Vec::new(), exit: Exit::Usage }
+    }
+
+    /// What was asked for did not work out, such as a request to a cluster: kubectl's exit code.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self { exit: Exit::FAILED, ..Self::usage(message) }
+    }
+
+    /// The same under a label of its own, as kubectl's `Error from server (NotFound)`; an empty one
+    /// is none.
+    pub(crate) fn failed_as(
+        label: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { label: label.into(), ..Self::failed(message) }
     }
 
     /// A plugin could not do its work.
@@ -50,9 +68,20 @@ impl From<InputError> for CommandError {
             },
             InputError::TooLarge { .. } => "no policy or snapshot is as large; is it another file?",
             InputError::NoPolicyIn(_) => {
-                "a directory means the *.hujson files directly in it, and the *.json files that \
-                 have a section of a policy, such as \"acls\""
+                "a directory means the *.hujson files directly in it, the *.json files that have a \
+                 section of a policy, such as \"acls\", and the *.yaml files with Kubernetes \
+                 objects that hold one"
             }
+            InputError::NoPolicyInObjects(_) => {
+                "looked for are `spec.inline` of a HeadscalePolicy, `spec.acl_policy.inline` of a \
+                 Headscale, and the keys of a ConfigMap that end in .hujson, are named policy.json \
+                 or acl.json, or that a HeadscalePolicy refers to"
+            }
+            InputError::NotYaml { is_template: true, .. } => {
+                "it looks like a template: check what it renders to, as in `helm template . | \
+                 kubectl headscale policy check -`"
+            }
+            InputError::NotYaml { .. } => return Self::usage(error.to_string()),
         };
         Self::usage(error.to_string()).hint(hint)
     }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Nothing to object to.
     Success = 0,
-    /// There are findings, or files that would change.
+    /// There are findings, or files that would change; or what was asked of a cluster failed.
     Findings = 1,
     /// Wrong usage or configuration, or input that cannot be read.
     Usage = 2,
@@ -18,6 +18,13 @@ pub enum Exit {
     Server = 4,
     /// Something is not what was agreed to.
     Integrity = 5,
+    /// Ctrl-C ended it.
+    Interrupted = 130,
+}
+
+impl Exit {
+    /// What was asked of a cluster failed: kubectl's code.
+    pub const FAILED: Self = Self::Findings;
 }
 
 impl From<Exit> for ExitCode {

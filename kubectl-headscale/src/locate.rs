@@ -58,15 +58,45 @@ pub(crate) fn pointers<'p>(
     language: Language,
     pointers: impl Iterator<Item = &'p str>,
 ) -> Vec<Option<Span>> {
-    let form = |pointer: &str| {
-        let mut path = String::new();
-        for token in pointer.split('/').skip(1) {
-            push_name(&mut path, &token.replace("~1", "/").replace("~0", "~"));
-        }
-        Form { record: 0, path }
-    };
     let forms: Vec<Vec<Form>> = pointers.map(|pointer| vec![form(pointer)]).collect();
     locate(text, language, &forms)
+}
+
+/// What is wanted of the place that an RFC 6901 pointer leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The value there.
+    Value,
+    /// The name before it; the value where it has none.
+    Name,
+}
+
+/// Where pointers lead in a YAML text, which can be read. What stands nowhere has the place of what
+/// it would stand in.
+///
+/// Linear in the text.
+pub(crate) fn parts<'p>(
+    text: &str,
+    pointers: impl Iterator<Item = (&'p str, Part)> + Clone,
+) -> Vec<Option<Span>> {
+    let forms: Vec<Form> = pointers.clone().map(|(pointer, _)| form(pointer)).collect();
+    let mut wanted = Wanted::default();
+    forms.iter().for_each(|form| wanted.add(&form.path));
+    wanted.yaml(text);
+    let places = forms.iter().zip(pointers).map(|(form, (_, part))| {
+        let name = wanted.names.get(&form.path).filter(|_| part == Part::Name);
+        name.copied().or_else(|| wanted.span(form))
+    });
+    places.collect()
+}
+
+/// The one form of an RFC 6901 pointer.
+fn form(pointer: &str) -> Form {
+    let mut path = String::new();
+    for token in pointer.split('/').skip(1) {
+        push_name(&mut path, &token.replace("~1", "/").replace("~0", "~"));
+    }
+    Form { record: 0, path }
 }
 
 /// What a path may be in a document.
@@ -89,14 +119,18 @@ fn forms(path: &str) -> Vec<Form> {
 
 /// Paths with their places, as far as these are known.
 #[derive(Default)]
-struct Wanted(HashMap<String, Option<Span>>);
+struct Wanted {
+    values: HashMap<String, Option<Span>>,
+    /// The places of their names, in YAML.
+    names: HashMap<String, Span>,
+}
 
 impl Wanted {
     /// Wants `path`, and all that it stands in.
     fn add(&mut self, path: &str) {
         let mut path = path;
-        while !self.0.contains_key(path) {
-            self.0.insert(path.to_owned(), None);
+        while !self.values.contains_key(path) {
+            self.values.insert(path.to_owned(), None);
             path = path.rsplit_once('/').map_or("", |(parent, _)| parent);
         }
     }
@@ -105,7 +139,7 @@ impl Wanted {
     fn span(&self, form: &Form) -> Option<Span> {
         let mut path = form.path.as_str();
         loop {
-            if let Some(Some(span)) = self.0.get(path) {
+            if let Some(Some(span)) = self.values.get(path) {
                 return Some(*span);
             }
             path = path.rsplit_once('/').map(|(parent, _)| parent)?;
@@ -117,7 +151,7 @@ impl Wanted {
 
     /// Takes the places from `node`, which stands at `path`.
     fn json(&mut self, node: Node<'_>, path: &mut String) {
-        let Some(span) = self.0.get_mut(path) else { return };
+        let Some(span) = self.values.get_mut(path) else { return };
         *span = Some(node.span());
         let length = path.len();
         match node.kind() {
@@ -160,9 +194,14 @@ impl Wanted {
                 None => true,
                 Some(open) => open.begin(&mut path, scalar),
             };
-            if is_value && let Some(place) = self.0.get_mut(&path) {
+            if let Some(place) = self.values.get_mut(&path) {
                 let line = matches!(event, Event::SequenceStart(..) | Event::MappingStart(..));
-                *place = span.byte_range().and_then(|range| first_line(text, range, line));
+                let found = span.byte_range().and_then(|range| first_line(text, range, line));
+                if is_value {
+                    *place = found;
+                } else if let Some(found) = found {
+                    self.names.insert(path.clone(), found);
+                }
             }
             match event {
                 Event::SequenceStart(..) => open.push(Open::Sequence { path: path.len(), next: 0 }),

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::{self, BufWriter, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use headscale_policy_registry::docker_config_file;
@@ -17,17 +17,27 @@ fn main() -> ExitCode {
     };
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let plain = set("NO_COLOR") || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let now = jiff::Timestamp::now();
+    let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let home = home();
     let environment = Environment {
         cwd,
         stdout_color: !plain && io::stdout().is_terminal(),
         stderr_color: !plain && io::stderr().is_terminal(),
+        stdin_terminal: io::stdin().is_terminal(),
         width: width(),
-        cache: cache(),
+        cache: cache(home.as_deref()),
         docker_config: docker_config_file(
             std::env::var_os("DOCKER_CONFIG").as_deref(),
-            std::env::var_os("HOME").as_deref(),
+            home.as_deref().map(Path::as_os_str),
         ),
+        program: std::env::args_os().next().map(PathBuf::from),
+        path: std::env::var_os("PATH"),
+        home,
+        kubeconfig: std::env::var_os("KUBECONFIG"),
+        in_cluster: in_cluster(),
+        now,
+        variable: |name| std::env::var_os(name),
         today: headscale_acl::Date {
             year: today.year(),
             month: today.month().unsigned_abs(),
@@ -42,12 +52,28 @@ fn main() -> ExitCode {
     run(std::env::args_os(), &environment, &mut streams).into()
 }
 
+/// The home directory; on Windows, where few set `HOME`, that of the profile otherwise, as kubectl
+/// has it.
+fn home() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("HOME").or_else(|| if cfg!(windows) { set("USERPROFILE") } else { None })
+}
+
 /// Where what can be made again is kept. A relative path is none, as the XDG specification says.
-fn cache() -> Option<PathBuf> {
+fn cache(home: Option<&Path>) -> Option<PathBuf> {
     let absolute =
         |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    // Others have no access to it there.
+    let local = || if cfg!(windows) { absolute("LOCALAPPDATA") } else { None };
+    let in_home = || home.filter(|home| home.is_absolute()).map(|home| home.join(".cache"));
+    let base = absolute("XDG_CACHE_HOME").or_else(local).or_else(in_home)?;
     Some(base.join("kubectl-headscale"))
+}
+
+/// Host and port of the API server, in a container of a cluster.
+fn in_cluster() -> Option<(String, String)> {
+    let host = std::env::var("KUBERNETES_SERVICE_HOST").ok()?;
+    Some((host, std::env::var("KUBERNETES_SERVICE_PORT").ok()?))
 }
 
 /// Columns of the terminal; `COLUMNS` first, as shells and tests set it.

@@ -62,16 +62,25 @@ fn beside(path: &Path, public: bool) -> io::Result<NamedTempFile> {
     let directory = directory.map_or_else(|| PathBuf::from("."), Path::to_owned);
     let mut builder = tempfile::Builder::new();
     builder.prefix(".kubectl-headscale-");
-    #[cfg(unix)]
     if public {
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(fs::Permissions::from_mode(0o666));
+        as_created(&mut builder);
     }
     builder.tempfile_in(directory).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => io::Error::other("its directory does not exist"),
         _ => error,
     })
 }
+
+/// Leaves the permissions of the file to the `umask`, as for any file that a program creates.
+#[cfg(unix)]
+fn as_created(builder: &mut tempfile::Builder<'_, '_>) {
+    use std::os::unix::fs::PermissionsExt as _;
+    builder.permissions(fs::Permissions::from_mode(0o666));
+}
+
+/// A file has the permissions of its directory anyway.
+#[cfg(not(unix))]
+fn as_created(_builder: &mut tempfile::Builder<'_, '_>) {}
 
 /// Gives `file` the owner that `metadata` tells, where this process may: root must not take a
 /// file from its user.

@@ -10,6 +10,7 @@ use crate::commands::{Context, complete};
 use crate::environment::{Environment, Streams};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::leading::moved;
 use crate::ui::{ColorChoice, DEFAULT_WIDTH, Ui};
 
 /// kubectl looks for completions of a plugin under a name that starts so.
@@ -63,7 +64,7 @@ fn to_complete(args: &[OsString]) -> Option<&[OsString]> {
 
 fn parse(args: Vec<OsString>, environment: &Environment) -> Result<Cli, clap::Error> {
     let width = environment.width.unwrap_or(DEFAULT_WIDTH).min(DEFAULT_WIDTH);
-    let matches = Cli::command().term_width(width).try_get_matches_from(args)?;
+    let matches = Cli::command().term_width(width).try_get_matches_from(moved(args))?;
     Cli::from_arg_matches(&matches)
 }
 

@@ -54,6 +54,15 @@ impl SnapshotDefects {
 pub(crate) fn read(cwd: &Path, file: &Path) -> Result<Snapshot, CommandError> {
     let name = file.display().to_string();
     let bytes = read_file_up_to(MAX_BYTES, &cwd.join(file), &name)?;
+    from_text(name, bytes)
+}
+
+/// Reads the snapshot in a text that is called `name`.
+///
+/// # Errors
+///
+/// When the text is neither JSON nor YAML, or does not hold users and nodes.
+pub(crate) fn from_text(name: String, bytes: Vec<u8>) -> Result<Snapshot, CommandError> {
     let invalid = |message: String| {
         CommandError::usage(format!("cannot read the tailnet {name}: {message}")).hint(
             "it is JSON or YAML with `users` and `nodes`, as Headscale's API and its `users list` \

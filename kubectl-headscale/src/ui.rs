@@ -89,6 +89,11 @@ impl<'a> Ui<'a> {
         printed.map_err(|error| CommandError::stdout(&error))
     }
 
+    /// Makes sure that what was written to standard output is seen now.
+    pub(crate) fn flush(&mut self) -> Result<(), CommandError> {
+        self.stdout.flush().map_err(|error| CommandError::stdout(&error))
+    }
+
     /// Standard output for an answer that is written as it is made, while the rest of this is in
     /// use. Where the reader goes away it fails with [`ErrorKind::BrokenPipe`], so that nothing more
     /// is made in vain; that is no error of the command.
@@ -114,7 +119,7 @@ impl<'a> Ui<'a> {
 
     /// Tells `error` and its hints.
     pub(crate) fn error(&mut self, error: &CommandError) {
-        self.labelled("error", AnsiColor::Red, &error.message);
+        self.labelled(&error.label, AnsiColor::Red, &error.message);
         for hint in &error.hints {
             self.labelled("hint", AnsiColor::Cyan, hint);
         }
@@ -141,6 +146,9 @@ impl<'a> Ui<'a> {
     }
 
     fn labelled(&mut self, label: &str, color: AnsiColor, message: &str) {
+        if label.is_empty() {
+            return self.tell(&format!("{}\n", visible(message)));
+        }
         let style = if self.stderr_color {
             Style::new().bold().fg_color(Some(color.into()))
         } else {

@@ -29,18 +29,23 @@ pub(crate) fn read<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, PlacedErr
         },
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let location = error.location().unwrap_or(Location::UNKNOWN);
-        let text = error.render_with_options(serde_saphyr::render_options! {
-            formatter: &serde_saphyr::UserMessageFormatter,
-            snippets: serde_saphyr::SnippetMode::Off,
-        });
-        // The place has its own form here.
-        let message = match text.rfind(" at line ") {
-            Some(at) => text.get(..at).unwrap_or_default().to_owned(),
-            None => text,
-        };
-        at(location, plain(&message))
+        let (location, message) = placed(&error);
+        at(location, message)
     })
+}
+
+/// Where and what an error is. The place has its own form here, and is not in the message.
+pub(crate) fn placed(error: &serde_saphyr::Error) -> (Location, String) {
+    let location = error.location().unwrap_or(Location::UNKNOWN);
+    let text = error.render_with_options(serde_saphyr::render_options! {
+        formatter: &serde_saphyr::UserMessageFormatter,
+        snippets: serde_saphyr::SnippetMode::Off,
+    });
+    let message = match text.rfind(" at line ") {
+        Some(at) => text.get(..at).unwrap_or_default(),
+        None => &text,
+    };
+    (location, plain(message))
 }
 
 /// A message of the deserializer in the words of people who write YAML.

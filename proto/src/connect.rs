@@ -10,8 +10,14 @@ use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+pub(crate) use tokio::net::UnixStream;
 use tower_service::Service;
+
+/// Stands where a stream of a Unix socket would: none is ever made.
+#[cfg(not(unix))]
+pub(crate) type UnixStream = TcpStream;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
@@ -61,10 +67,22 @@ impl Service<Uri> for Dial {
 ///
 /// # Errors
 ///
-/// As the system says it, with the path, and with what to do about it.
+/// As the system says it, with the path, and with what to do about it. Always where the system has
+/// no such sockets.
 pub(crate) async fn unix(path: &Path) -> io::Result<UnixStream> {
-    let stream = UnixStream::connect(path).await;
+    let stream = connect(path).await;
     stream.map_err(|error| io::Error::new(error.kind(), about(path, &error)))
+}
+
+#[cfg(unix)]
+async fn connect(path: &Path) -> io::Result<UnixStream> {
+    UnixStream::connect(path).await
+}
+
+/// Headscale runs on no Windows, and so its socket is on none.
+#[cfg(not(unix))]
+async fn connect(_path: &Path) -> io::Result<UnixStream> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 fn about(path: &Path, error: &io::Error) -> String {
@@ -81,6 +99,10 @@ fn about(path: &Path, error: &io::Error) -> String {
             "the socket at {path} must not be opened: run with the user or group id of Headscale, \
              and set `unix_socket_permission: \"0770\"` with the quotes, without which YAML makes \
              it 0504"
+        ),
+        io::ErrorKind::Unsupported => format!(
+            "the socket at {path} cannot be opened on this system: run this beside Headscale, or \
+             ask for its address"
         ),
         _ => format!("the socket at {path}: {error}"),
     }

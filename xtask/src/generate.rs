@@ -1,10 +1,12 @@
 //! The committed files that are made from code, so that they cannot tell another story.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::path::Path;
 
 use headscale_acl::rules;
+use headscale_api::kinds;
 use kubectl_headscale::rules_markdown;
 use thiserror::Error;
 
@@ -14,7 +16,7 @@ use crate::{cli_reference, large_policy, plugin_interface, protobuf};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
     /// Where it stands, from the root of the repository, with `/`.
-    pub path: &'static str,
+    pub path: Cow<'static, str>,
     /// All of its text.
     pub text: String,
 }
@@ -26,42 +28,52 @@ pub enum GenerateError {
     #[error("{path}: {source}")]
     Io {
         /// Which one.
-        path: &'static str,
+        path: Cow<'static, str>,
         /// Why.
         source: io::Error,
     },
     /// Committed files are not what the code makes.
     #[error("not what the code makes: {}\nrun `make generate` and commit the result", .0.join(", "))]
-    Differ(Vec<&'static str>),
+    Differ(Vec<Cow<'static, str>>),
 }
 
 /// Every generated file as it should be, in the order in which they are told.
 #[must_use]
 pub fn files() -> Vec<File> {
-    vec![
-        File { path: "docs/cli.md", text: cli_reference::render(kubectl_headscale::command()) },
+    let mut files = vec![
+        File { path: "docs/api.md".into(), text: kinds::reference() },
         File {
-            path: "docs/headscale-policy.schema.json",
+            path: "docs/cli.md".into(),
+            text: cli_reference::render(kubectl_headscale::command()),
+        },
+        File {
+            path: "docs/headscale-policy.schema.json".into(),
             text: format!("{:#}\n", kubectl_headscale::config_schema()),
         },
         File {
-            path: "docs/plugin-cases.schema.json",
+            path: "docs/plugin-cases.schema.json".into(),
             text: format!("{:#}\n", kubectl_headscale::cases_schema()),
         },
         // Where the interface cannot be read, why: that is not what is committed.
         File {
-            path: "docs/plugin-interface.md",
+            path: "docs/plugin-interface.md".into(),
             text: plugin_interface::render().unwrap_or_else(|error| error),
         },
         File {
-            path: "docs/policy-suite.schema.json",
+            path: "docs/policy-suite.schema.json".into(),
             text: format!("{:#}\n", kubectl_headscale::suite_schema()),
         },
-        File { path: "docs/rules.md", text: rules_page() },
-        File { path: "examples/large/policy.hujson", text: large_policy::render() },
+        File { path: "docs/rules.md".into(), text: rules_page() },
+        File { path: "examples/large/policy.hujson".into(), text: large_policy::render() },
         // Where it cannot be read, why, which is no program.
-        File { path: protobuf::PATH, text: protobuf::render().unwrap_or_else(|error| error) },
-    ]
+        File {
+            path: protobuf::PATH.into(),
+            text: protobuf::render().unwrap_or_else(|error| error),
+        },
+    ];
+    let crds = kinds::crd_files().into_iter();
+    files.extend(crds.map(|(name, text)| File { path: format!("api/crds/{name}").into(), text }));
+    files
 }
 
 fn rules_page() -> String {
@@ -73,15 +85,15 @@ fn rules_page() -> String {
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn write(root: &Path) -> Result<Vec<&'static str>, GenerateError> {
+pub fn write(root: &Path) -> Result<Vec<Cow<'static, str>>, GenerateError> {
     files()
         .into_iter()
         .map(|File { path, text }| {
-            let file = root.join(path);
+            let file = root.join(&*path);
             let parent = file.parent().unwrap_or(root);
             fs::create_dir_all(parent)
                 .and_then(|()| fs::write(&file, text))
-                .map_err(|source| GenerateError::Io { path, source })?;
+                .map_err(|source| GenerateError::Io { path: path.clone(), source })?;
             Ok(path)
         })
         .collect()
@@ -94,13 +106,14 @@ pub fn write(root: &Path) -> Result<Vec<&'static str>, GenerateError> {
 pub fn check(root: &Path) -> Result<usize, GenerateError> {
     let files = files();
     let mut differ = Vec::new();
-    for File { path, text } in &files {
-        match fs::read(root.join(path)) {
+    let count = files.len();
+    for File { path, text } in files {
+        match fs::read(root.join(&*path)) {
             Ok(committed) if committed == text.as_bytes() => {}
-            Ok(_) => differ.push(*path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => differ.push(*path),
+            Ok(_) => differ.push(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => differ.push(path),
             Err(source) => return Err(GenerateError::Io { path, source }),
         }
     }
-    if differ.is_empty() { Ok(files.len()) } else { Err(GenerateError::Differ(differ)) }
+    if differ.is_empty() { Ok(count) } else { Err(GenerateError::Differ(differ)) }
 }

@@ -14,8 +14,10 @@ use thiserror::Error;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("headscale-acl", &[]),
     ("headscale-keys", &[]),
+    ("headscale-api", &["headscale-acl"]),
     ("headscale-policy-registry", &[]),
     // Nothing that ships contains these: dev-dependencies name them, and xtask.
+    ("headscale-krew", &[]),
     ("headscale-testkit", &[]),
     ("headscale-controlplane", &["headscale-testkit"]),
     ("headscale-faults", &[]),
@@ -24,8 +26,28 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("headscale-client", &["headscale-keys"]),
     ("headscale-sidecar", &["headscale-acl", "headscale-client", "headscale-keys"]),
     ("headscale-policy-host", &["headscale-acl"]),
-    ("kubectl-headscale", &["headscale-acl", "headscale-policy-host", "headscale-policy-registry"]),
-    (XTASK, &["headscale-acl", "headscale-policy-host", "headscale-testkit", "kubectl-headscale"]),
+    (
+        "kubectl-headscale",
+        &[
+            "headscale-acl",
+            "headscale-api",
+            "headscale-client",
+            "headscale-keys",
+            "headscale-policy-host",
+            "headscale-policy-registry",
+        ],
+    ),
+    (
+        XTASK,
+        &[
+            "headscale-acl",
+            "headscale-api",
+            "headscale-krew",
+            "headscale-policy-host",
+            "headscale-testkit",
+            "kubectl-headscale",
+        ],
+    ),
 ];
 
 /// The one crate that may depend on a binary crate: it prints their command lines and schemas.
@@ -37,6 +59,8 @@ const PURE: &[(&str, &[&str])] = &[
     ("headscale-acl", &[]),
     // For timestamps; its `clippy.toml` forbids to ask for the time.
     ("headscale-keys", &["jiff"]),
+    // For the timestamps of k8s-openapi; its `clippy.toml` forbids to ask for the time.
+    ("headscale-api", &["jiff"]),
 ];
 
 /// What brings I/O, a clock, threads or randomness with it.

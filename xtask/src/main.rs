@@ -3,11 +3,14 @@
 #![forbid(unsafe_code)]
 
 use std::error::Error;
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use headscale_krew::archive::{self, Contents, Effort};
+use headscale_krew::{Platform, Version, manifest};
 use headscale_policy_host::TARGET;
 use headscale_testkit::tailnets::Shape;
 use xtask::plugins::Checked;
@@ -23,6 +26,21 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Pack the program and the licence for a release, the same bytes each time.
+    Archive {
+        /// What the program was built for.
+        #[arg(long, value_name = "TRIPLE")]
+        target: String,
+        /// The program.
+        #[arg(long, value_name = "FILE")]
+        binary: PathBuf,
+        /// The version of the release, with its `v`.
+        #[arg(long, default_value_t = Version::current())]
+        version: Version,
+        /// The folder to write the archive and its SHA-256 to, made if it is not there.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Build the built-in plugins into `policies/dist`; needs Debian's rustc-web and rust-web-src.
     BuildPlugins,
     /// Fail when the plugins in `policies/dist` are not what their sources come to, byte for byte
@@ -46,6 +64,21 @@ enum Command {
         /// Write nothing; fail and name the files that differ.
         #[arg(long)]
         check: bool,
+    },
+    /// Write the manifest that krew installs a release by.
+    Krew {
+        /// The version of the release, with its `v`.
+        #[arg(long, default_value_t = Version::current())]
+        version: Version,
+        /// The folder with the archives of all platforms.
+        #[arg(long, value_name = "DIR")]
+        archives: PathBuf,
+        /// Where the archives will be: what stands before their names in their addresses.
+        #[arg(long, value_name = "URL")]
+        base_url: String,
+        /// The file to write, which krew wants to be called `headscale.yaml`.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
     },
     /// Write `policy.hujson` and `tailnet.json` of a made tailnet, to hold other engines beside
     /// ours.
@@ -81,6 +114,12 @@ fn run(command: &Command) -> Result<(), Box<dyn Error>> {
     };
     let mut out = io::stdout().lock();
     match command {
+        Command::Archive { target, binary, version, out: dir } => {
+            let (platform, license) = (Platform::of(target)?, root.join("LICENSE"));
+            let contents = Contents { platform, version, program: binary, license: &license };
+            let path = archive::write(&contents, dir, Effort::Best)?;
+            writeln!(out, "wrote {}", path.display())?;
+        }
         Command::BuildPlugins => {
             for path in plugins::build(root)? {
                 writeln!(out, "wrote {path}")?;
@@ -110,6 +149,11 @@ fn run(command: &Command) -> Result<(), Box<dyn Error>> {
         Command::CheckLayers => {
             let edges = layers::check(&layers::Graph::read(root)?)?;
             writeln!(out, "check-layers: dependencies between our crates: {edges}, all allowed")?;
+        }
+        Command::Krew { version, archives, base_url, out: file } => {
+            fs::write(file, manifest::render(version, archives, base_url)?)
+                .map_err(|error| format!("{}: {error}", file.display()))?;
+            writeln!(out, "wrote {}", file.display())?;
         }
         Command::GenTailnet { nodes, rules, with_self, with_via, dir } => {
             let (nodes, rules) = (*nodes, *rules);

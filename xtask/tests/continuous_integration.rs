@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::Path;
 
+use headscale_krew::{PLATFORMS, Version};
 use serde_json::Value;
 
 fn read(path: &str) -> String {
@@ -64,7 +65,10 @@ fn nothing_is_released_with_a_known_vulnerability() {
     for job in ["archive", "image"] {
         assert_eq!(text_of(&release["jobs"][job], "/needs"), "advisories");
     }
-    assert_eq!(release["jobs"]["publish"]["needs"], serde_json::json!(["archive", "image"]));
+    assert_eq!(
+        release["jobs"]["publish"]["needs"],
+        serde_json::json!(["archive", "image", "manifest"])
+    );
 }
 
 #[test]
@@ -114,19 +118,43 @@ fn the_action_gives_inputs_to_the_shell_as_data_only() {
 #[test]
 fn the_action_downloads_what_a_release_has() {
     let action = read("action.yml");
-    let release = yaml("release.yml", &read(".github/workflows/release.yml"));
-    let platforms = release["jobs"]["archive"]["strategy"]["matrix"]["include"].as_array();
-    let platforms = platforms.expect("a matrix");
-    assert_eq!(platforms.len(), 4);
-    for platform in platforms {
-        let name = text_of(platform, "/name");
-        assert!(action.contains(&format!("platform={name} ;;")), "{name}");
+    for platform in &PLATFORMS {
+        // The action runs on Linux and macOS.
+        let named = action.contains(&format!("target={} ;;", platform.triple));
+        assert_eq!(named, platform.os != "windows", "{}", platform.triple);
     }
-    assert!(action.contains("archive=kubectl-headscale-$platform.tar.gz"));
+    assert!(action.contains("\n        archive=kubectl-headscale-$VERSION-$target.tar.gz\n"));
+    let version = Version::current();
     assert_eq!(
-        text_of(&release, "/jobs/archive/env/ARCHIVE"),
-        "kubectl-headscale-${{ matrix.name }}.tar.gz"
+        PLATFORMS[0].archive(&version),
+        format!("kubectl-headscale-{version}-{}.tar.gz", PLATFORMS[0].triple)
     );
+    assert!(action.contains("\"$base/$archive.sha256\""));
+}
+
+#[test]
+fn releases_are_made_for_the_platforms_of_the_manifest() {
+    let release = yaml("release.yml", &read(".github/workflows/release.yml"));
+    let built = release["jobs"]["archive"]["strategy"]["matrix"]["include"].as_array();
+    let built: Vec<&str> =
+        built.expect("a matrix").iter().map(|platform| text_of(platform, "/target")).collect();
+    assert_eq!(built, PLATFORMS.each_ref().map(|platform| platform.triple));
+}
+
+#[test]
+fn what_is_released_has_passed_its_checks() {
+    let release = yaml("release.yml", &read(".github/workflows/release.yml"));
+    let runs = |job: &str| -> String {
+        let steps = release["jobs"][job]["steps"].as_array().expect("steps");
+        steps.iter().map(|step| format!("{}\n", text_of(step, "/run"))).collect()
+    };
+    let archive = runs("archive");
+    let at = |needle: &str| archive.find(needle).unwrap_or_else(|| panic!("{needle}: {archive}"));
+    assert!(at(".ci/size \"$PROGRAM\"") < at("cargo xtask archive"));
+    assert!(at("\"$PROGRAM\" version") < at("cargo xtask archive"));
+    assert!(runs("manifest").contains("validate-krew-manifest -skip-install"));
+    assert!(runs("publish").contains(" headscale.yaml kubectl-headscale-* "));
+    assert!(read(".ci/run").contains("make release-size"));
 }
 
 #[test]

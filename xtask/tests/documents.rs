@@ -68,6 +68,7 @@ fn links_lead_somewhere() {
         "docs/authkey.md",
         "docs/ci.md",
         "docs/cli.md",
+        "docs/install.md",
         "docs/keys.md",
         "examples/README.md",
     ] {

@@ -25,11 +25,13 @@ fn graph(rows: &[(&str, &[&str])]) -> Graph {
 fn workspace_with(rows: &[(&str, &[&str])]) -> Graph {
     let mut all = graph(&[
         ("headscale-acl*", &["serde"]),
+        ("headscale-api*", &[]),
         ("headscale-client*", &["headscale-keys"]),
         ("headscale-contract*", &[]),
         ("headscale-controlplane*", &[]),
         ("headscale-faults*", &[]),
         ("headscale-keys*", &["jiff"]),
+        ("headscale-krew*", &[]),
         ("headscale-policy-host*", &["headscale-acl"]),
         ("headscale-policy-registry*", &[]),
         ("headscale-sidecar!", &["headscale-client"]),
@@ -77,7 +79,7 @@ fn a_build_dependency_counts() {
     package.build.insert("headscale-testkit".to_owned());
     insta::assert_snapshot!(refusal(&graph), @r"
     the dependency rule is broken (xtask/src/layers.rs holds it):
-      kubectl-headscale -> headscale-testkit: kubectl-headscale may depend only on headscale-acl, headscale-policy-host, headscale-policy-registry
+      kubectl-headscale -> headscale-testkit: kubectl-headscale may depend only on headscale-acl, headscale-api, headscale-client, headscale-keys, headscale-policy-host, headscale-policy-registry
     ");
 }
 

@@ -4,12 +4,16 @@
 //!
 //! To find where a rule is checked, search for its constant, such as [`HOST_UNDEFINED`].
 
+mod config;
+mod config_lint;
 mod coverage;
 mod headscale;
 mod lint;
 mod suite;
 mod tailnet;
 
+pub use config::*;
+pub use config_lint::*;
 pub use coverage::*;
 pub use headscale::*;
 pub use lint::*;
@@ -40,11 +44,12 @@ pub struct Rule {
     pub versions: &'static str,
 }
 
-/// All rules, Headscale's first, then those about policies, about snapshots, about tests, and those
-/// of suites; each group in the order in which its checks run.
+/// All rules: Headscale's first, then those about policies, about snapshots, about tests, those of
+/// suites, and those about configurations; each group in the order in which its checks run.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
     let lints = lint::ALL.iter().chain(tailnet::ALL).chain(coverage::ALL);
-    headscale::ALL.iter().chain(lints).chain(suite::ALL).copied()
+    let config = config::ALL.iter().chain(config_lint::ALL);
+    headscale::ALL.iter().chain(lints).chain(suite::ALL).chain(config).copied()
 }
 
 /// The rule with this id.

@@ -8,10 +8,11 @@ use clap::CommandFactory as _;
 use clap_complete::engine::{self, CompletionCandidate};
 use headscale_acl::{Source, Version, rules};
 
-use super::Context;
+use super::{Context, names};
 use crate::cli::{Cli, EXECUTABLE};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::leading;
 use crate::plugins::built_in;
 use crate::report::Format;
 
@@ -32,11 +33,18 @@ pub(crate) fn complete(
     // Flags are many, and are told when a word starts as one.
     let flags = words.last().is_some_and(|word| !word.is_empty());
     words.insert(0, EXECUTABLE.into());
-    let last = words.len() - 1;
     let cwd = context.environment.cwd.as_path();
+    let last = words.len() - 1;
+    let before = words.get(..last).unwrap_or_default().to_vec();
+    let word = words.split_off(last);
+    let (mut words, _) = leading::split(words);
+    let last = words.len();
+    words.extend(word);
+    let mut command = names::with_completers(Cli::command());
     // Completion has no way to tell an error, and a guess is better than noise.
-    let candidates =
-        engine::complete(&mut Cli::command(), words, last, Some(cwd)).unwrap_or_default();
+    let candidates = names::asked(&before, context.environment, || {
+        engine::complete(&mut command, words, last, Some(cwd)).unwrap_or_default()
+    });
     let mut text = String::new();
     let mut directories = false;
     for candidate in candidates.iter().filter(|candidate| !candidate.is_hide_set()) {

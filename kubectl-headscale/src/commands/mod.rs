@@ -2,9 +2,20 @@
 
 mod complete;
 mod completion;
+mod config;
+mod create;
+mod delete;
+mod describe;
+mod doctor;
+mod get;
+mod install;
+mod names;
+mod options;
 mod plugin;
 mod policy;
+mod render;
 mod sandbox;
+mod targets;
 mod version;
 
 use std::io::Read;
@@ -34,11 +45,28 @@ pub(crate) enum Command {
     /// Check, format and look up policies
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Check Headscale's own configuration
+    #[command(subcommand)]
+    Config(config::Command),
     /// Write, test, inspect and distribute policy plugins
     #[command(subcommand)]
     Plugin(plugin::Command),
+    /// Make instances, users, pre-auth keys, policies and approvers of routes
+    #[command(subcommand)]
+    Create(create::Command),
+    Get(get::GetArgs),
+    Describe(describe::DescribeArgs),
+    Delete(delete::DeleteArgs),
+    /// Install what Headscale needs in a cluster
+    #[command(subcommand)]
+    Install(install::Command),
+    /// Write manifests
+    #[command(subcommand)]
+    Render(render::Command),
+    Doctor(Box<doctor::DoctorArgs>),
     Version(version::VersionArgs),
     Completion(completion::CompletionArgs),
+    Options(options::OptionsArgs),
 }
 
 impl Command {
@@ -46,9 +74,18 @@ impl Command {
     pub(crate) fn run(self, context: &mut Context<'_>) -> Result<Exit, CommandError> {
         match self {
             Self::Policy(command) => command.run(context),
+            Self::Config(command) => command.run(context),
             Self::Plugin(command) => command.run(context),
+            Self::Create(command) => command.run(context),
+            Self::Get(args) => args.run(context),
+            Self::Describe(args) => args.run(context),
+            Self::Delete(args) => args.run(context),
+            Self::Install(command) => command.run(context),
+            Self::Render(command) => command.run(context),
+            Self::Doctor(args) => args.run(context),
             Self::Version(args) => args.run(context),
             Self::Completion(args) => args.run(context),
+            Self::Options(args) => args.run(context),
         }
     }
 }

@@ -6,8 +6,10 @@ use headscale_acl::{LineIndex, Position, Span};
 
 use super::FileReport;
 
-/// The name of a policy that was read from standard input.
-const STDIN: &str = "<stdin>";
+/// Whether `name` is that of what stands in no file: `<stdin>`, `<headscale/main>`.
+fn is_no_file(name: &str) -> bool {
+    name.starts_with('<') && name.ends_with('>')
+}
 
 /// A file whose lines are indexed; making it costs a pass over the text.
 pub(super) struct Source<'a> {
@@ -51,9 +53,9 @@ pub(super) fn location(name: &str, source: &Source<'_>, span: Option<Span>) -> S
 }
 
 /// `name` as the path that CI systems match with the repository: with slashes, without a leading
-/// `./`; `None` for standard input, which is no file of it.
+/// `./`; `None` for standard input and for instances, which are no files of it.
 pub(super) fn repository_path(name: &str) -> Option<Cow<'_, str>> {
-    if name == STDIN {
+    if is_no_file(name) {
         return None;
     }
     let path =

@@ -5,6 +5,7 @@
 //! characters that reorder or hide text, and the first character of what a CI runner would take for
 //! a command of its own (`::error` at the start of a line, `##[` or `##vso[` anywhere in it).
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// How many characters of a message are shown; messages quote the user's file, whose names can be
@@ -33,6 +34,24 @@ pub(crate) fn name(text: &str) -> String {
     push_line(&mut out, text);
     out.push_str(cut);
     out
+}
+
+/// A cell of a table, with escape characters as kubectl shows them, and nothing of what else would
+/// not be shown as it is.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(|c| is_hidden(c) || c == '\t') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\u{1b}' => out.push_str("^["),
+            '\r' => out.push_str("\\r"),
+            c if is_hidden(c) || c == '\t' => push_escaped(&mut out, c),
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// Whether `c`, with `rest` starting at it and `first` saying that only white space stands before

@@ -19,8 +19,13 @@ fn every_command_explains_itself() {
         vec!["plugin", "build"],
         vec!["plugin", "test"],
         vec!["plugin", "verify"],
+        vec!["get"],
+        vec!["describe"],
+        vec!["delete"],
         vec!["version"],
         vec!["completion"],
+        vec!["completion", "install"],
+        vec!["options"],
     ] {
         let mut args = words.clone();
         args.push("--help");

@@ -59,7 +59,7 @@ fn a_directory_without_policies_is_an_error() {
     exit: 2
     --- stderr
     error: no policy in empty
-    hint: a directory means the *.hujson files directly in it, and the *.json files that have a section of a policy, such as "acls"
+    hint: a directory means the *.hujson files directly in it, the *.json files that have a section of a policy, such as "acls", and the *.yaml files with Kubernetes objects that hold one
     "#);
 }
 

@@ -4,7 +4,9 @@ mod check;
 mod compile;
 mod completion;
 mod config;
+mod config_check;
 mod convert;
+mod create;
 mod diff;
 #[expect(clippy::unwrap_used, reason = "a test whose directory cannot be set up fails")]
 mod environment;
@@ -14,6 +16,14 @@ mod guide;
 mod help;
 mod input;
 mod library;
+mod manifests;
+#[expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a report that cannot be read fails"
+)]
+mod manifests_places;
 mod output;
 #[expect(clippy::expect_used, reason = "a test whose files are not there fails")]
 mod plugin;
@@ -21,6 +31,7 @@ mod plugin;
 mod plugins;
 mod query;
 mod readme;
+mod render_instance;
 mod rules;
 mod snapshot;
 mod test;

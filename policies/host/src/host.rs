@@ -197,6 +197,7 @@ pub fn precompile(component: &[u8], target: &str) -> Result<Vec<u8>, Failure> {
     scan(component, &limits)?;
     let mut config = config(&limits);
     config.target(target).map_err(engine_failure)?;
+    config.native_unwind_info(target.contains("-windows-"));
     let engine = Engine::new(&config).map_err(engine_failure)?;
     engine.precompile_component(component).map_err(|error| damaged(&error))
 }
@@ -232,7 +233,8 @@ fn config(limits: &Limits) -> Config {
         // Nobody looks at the frames of a plugin, and code without tables of them is smaller.
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false)
-        .native_unwind_info(false)
+        // Windows takes no code without them.
+        .native_unwind_info(cfg!(windows))
         // What comes here was optimised when it was made. Optimising again takes up to a third of a
         // cold start, and calls are hardly faster for it.
         .cranelift_opt_level(OptLevel::None)

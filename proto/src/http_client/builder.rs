@@ -97,7 +97,8 @@ impl Builder {
     }
 
     /// Connects to the Unix socket at `path`, whatever the host in the URL. Headscale speaks HTTP
-    /// there since 0.30; [`SocketClient`](crate::SocketClient) finds out what it speaks.
+    /// there since 0.30; [`SocketClient`](crate::SocketClient) finds out what it speaks. Where the
+    /// system has no Unix sockets, as Windows, every call fails.
     #[must_use]
     pub fn unix_socket(self, path: impl Into<PathBuf>) -> Self {
         Self { unix_socket: Some(path.into()), ..self }

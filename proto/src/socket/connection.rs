@@ -13,12 +13,11 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use jiff::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::UnixStream;
 
 use crate::answer::Answer;
 use crate::api::ApiKeys;
 use crate::call::{Call, Exchange};
-use crate::connect::unix;
+use crate::connect::{UnixStream, unix};
 use crate::error::{Error, ErrorKind, chain};
 use crate::grpc::Grpc;
 use crate::http_client::request;

@@ -21,7 +21,8 @@ Examples:
 
 Exit codes:
   0  answered, if with nothing
-  2  no answer: wrong usage, a policy that Headscale would refuse, a name that stands for nothing";
+  2  no answer: wrong usage, a policy that Headscale would refuse, a name that stands for nothing
+  4  the instance, or the cluster, cannot be asked";
 
 /// List what one reaches, or who reaches it
 ///

@@ -10,21 +10,21 @@ use headscale_acl::verify::{Verification, verify};
 use headscale_acl::{Checked, Finding, Options, Severity, Version};
 use headscale_policy_registry::Reference;
 
-use super::InputArgs;
-use super::findings::FindingsArgs;
-use super::subject::read_snapshot;
+use super::findings::{Files, FindingsArgs};
+use super::subject::{Decided, read_live, read_snapshot};
 use super::test::Suites;
+use super::{InputArgs, Places};
 use crate::baseline::Baseline;
 use crate::commands::sandbox::SandboxArgs;
 use crate::commands::{Context, complete};
 use crate::config::Config;
-use crate::error::{CommandError, io_words};
+use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::fix::fix;
-use crate::input::{Policy, read_file};
+use crate::fix::{Fixed, fix};
+use crate::input::{Policy, by_file, read_file, write_back};
+use crate::instance::InstanceArgs;
 use crate::output::{self, Output, write_report};
 use crate::plugins::{Judges, Values, Wanted};
-use crate::replace::replace;
 use crate::report::{FileReport, Format, Report};
 use crate::severity::Levels;
 use crate::snapshot::Snapshot;
@@ -46,6 +46,12 @@ Examples:
   # Repair what can be repaired
   kubectl headscale policy check --fix policy.hujson
 
+  # Check what an instance of the cluster has, against its own users and nodes
+  kubectl headscale policy check --instance main
+
+  # Check the policies in Kubernetes manifests
+  kubectl headscale policy check deploy/headscale.yaml
+
   # Adopt the check with the findings there are, and fail on new ones only
   kubectl headscale policy check --write-baseline baseline.json policies/
   kubectl headscale policy check --baseline baseline.json policies/
@@ -55,7 +61,7 @@ Exit codes:
   1  findings at or above --fail-on
   2  wrong usage or configuration, or input that cannot be read
   3  a plugin failed; the findings of the others are told
-  4  a registry of plugins cannot be used
+  4  a registry of plugins, the instance or the cluster cannot be used
   5  a plugin is not what was agreed to";
 
 /// Check policies as Headscale does, and for what people regret
@@ -68,7 +74,7 @@ pub(crate) struct CheckArgs {
     /// Headscale versions that must take the policy (can be repeated)
     ///
     /// More than one also tells what changes its meaning between them. Known are 0.28, 0.29 and
-    /// 0.30; 0.29 is the default.
+    /// 0.30; 0.29 is the default, or the version of --instance, which must be among them.
     #[arg(
         long,
         value_name = "VERSION",
@@ -117,6 +123,9 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     sandbox: SandboxArgs,
 
+    #[command(flatten)]
+    instance: InstanceArgs,
+
     /// Print nothing where there are no findings
     #[arg(short, long)]
     quiet: bool,
@@ -133,12 +142,18 @@ impl CheckArgs {
         let outputs = self.told.outputs();
         output::check(&outputs, self.write_baseline.as_deref())?;
         let config = self.input.config(context)?;
-        let places = self.input.places("check", &config)?;
-        if self.fix && places.have_stdin() {
-            return Err(CommandError::usage("--fix cannot repair standard input")
+        let is_live = self.instance.target().is_some() && self.input.files.is_empty();
+        let places = match is_live {
+            true => None,
+            false => Some(self.input.places("check", &config)?),
+        };
+        if self.fix && places.as_ref().is_none_or(Places::have_stdin) {
+            let what = if is_live { "an instance" } else { "standard input" };
+            return Err(CommandError::usage(format!("--fix cannot repair {what}"))
                 .hint("write the policy to a file and name that"));
         }
-        let mut checker = Checker::new(&self, &config, context)?;
+        let live = read_live(&self.instance, is_live, &self.headscale_version, context)?;
+        let (mut checker, live_policy) = Checker::new(&self, live, &config, context)?;
         let baseline = match &self.baseline {
             Some(file) => Some(read_baseline(cwd, file)?),
             None => None,
@@ -146,7 +161,10 @@ impl CheckArgs {
 
         let mut suites = Suites::read(&[], &config, cwd)?;
         let failed = self.load_plugins(&mut checker.judges, &config, context)?;
-        let (policies, mut exit) = places.read(context);
+        let (policies, mut exit) = match places {
+            Some(places) => places.read(context),
+            None => (live_policy.into_iter().collect(), Exit::Success),
+        };
         exit = exit.max(failed);
         self.spare_inputs(&outputs, &config, &policies, cwd)?;
 
@@ -154,16 +172,19 @@ impl CheckArgs {
         report.plugin_rules = checker.judges.rules().into_values().collect();
         let mut tests = 0;
         let is_one = policies.len() == 1;
-        for policy in policies {
-            let (file, tests_in_file) = if self.fix {
-                checker.fix(policy, context, &mut exit)
+        let mut files = Files::of(&mut report);
+        for file in by_file(policies) {
+            let checked = if self.fix {
+                checker.fix(file, context, &mut exit)
             } else {
-                let checked = checker.check(&policy.name, &policy.text);
-                file_report(policy.name, policy.text, checked)
+                file.into_iter().map(|policy| checker.checked(policy)).collect()
             };
-            tests += tests_in_file;
-            checker.run_suites(&file, is_one, &mut suites);
-            report.files.push(file);
+            for (policy, checked) in checked {
+                let Checked { findings, uncounted, tests: in_policy } = checked;
+                tests += in_policy;
+                checker.run_suites(&policy, is_one, &mut suites);
+                files.add(policy, findings, uncounted);
+            }
         }
         exit = exit.max(checker.judges.tell(&mut context.ui));
         report.files.extend(suites.reports(&checker.levels));
@@ -278,10 +299,17 @@ struct Checker {
 }
 
 impl Checker {
-    fn new(args: &CheckArgs, config: &Config, context: &Context<'_>) -> Result<Self, CommandError> {
-        let mut versions = match args.headscale_version.as_slice() {
-            [] => config.versions.clone(),
-            versions => versions.to_vec(),
+    /// What the arguments say, with the policy of the instance that decides, if one does.
+    fn new(
+        args: &CheckArgs,
+        live: Option<Decided>,
+        config: &Config,
+        context: &Context<'_>,
+    ) -> Result<(Self, Option<Policy>), CommandError> {
+        let mut versions = match (args.headscale_version.as_slice(), &live) {
+            ([], Some(live)) => vec![live.version],
+            ([], None) => config.versions.clone(),
+            (versions, _) => versions.to_vec(),
         };
         if versions.is_empty() {
             versions.push(Version::DEFAULT);
@@ -289,12 +317,15 @@ impl Checker {
         versions.sort_unstable();
         versions.dedup();
         let levels = args.told.levels(config);
-        let snapshot = read_snapshot(args.tailnet.as_deref(), config, context)?;
+        let (snapshot, policy) = match live {
+            Some(live) => (Some(live.snapshot), live.policy),
+            None => (read_snapshot(args.tailnet.as_deref(), config, context)?, None),
+        };
         let today = context.environment.today;
         let newest = versions.last().copied().unwrap_or(Version::DEFAULT);
         let tailnet = snapshot.as_ref().map(|snapshot| Arc::clone(&snapshot.tailnet));
         let judges = Judges::new(newest, tailnet, Some(today));
-        Ok(Self { versions, snapshot, today, levels, judges })
+        Ok((Self { versions, snapshot, today, levels, judges }, policy))
     }
 
     /// What was found in the snapshot, once.
@@ -320,59 +351,64 @@ impl Checker {
         Checked { findings: self.levels.apply(checked.findings), ..checked }
     }
 
-    /// Runs the suites on the policy in `file`, as the newest version reads it. A policy with errors
-    /// has none to judge.
-    fn run_suites(&self, file: &FileReport, is_one: bool, suites: &mut Suites) {
+    fn checked(&self, policy: Policy) -> (Policy, Checked) {
+        let checked = self.check(&policy.label(), &policy.text);
+        (policy, checked)
+    }
+
+    /// Runs the suites on `policy`, as the newest version reads it. A policy with errors has none to
+    /// judge.
+    fn run_suites(&self, policy: &Policy, is_one: bool, suites: &mut Suites) {
         if suites.is_empty() {
             return;
         }
+        let name = policy.label();
         let verification = Verification {
-            name: &file.name,
+            name: &name,
             tailnet: self.snapshot.as_ref().map(|snapshot| &*snapshot.tailnet),
             version: self.versions.last().copied().unwrap_or(Version::DEFAULT),
             own_tests: false,
             suites: &suites.to_verify(),
             ..Verification::default()
         };
-        if let Ok(verified) = verify(&file.text, &verification) {
-            suites.add(verified.suites, (!is_one).then_some(&*file.name));
+        if let Ok(verified) = verify(&policy.text, &verification) {
+            suites.add(verified.suites, (!is_one).then_some(&*name));
         }
     }
 
-    /// Checks `policy` and repairs it in its file. Where the file cannot be written it stays what
-    /// it was, and so does the report.
+    /// Checks the policies of one file and repairs them there. Where the file cannot be written it
+    /// stays what it was, and so does the report.
     fn fix(
         &self,
-        policy: Policy,
+        policies: Vec<Policy>,
         context: &mut Context<'_>,
         exit: &mut Exit,
-    ) -> (FileReport, usize) {
-        let fixed = fix(policy.text.clone(), |text| self.check(&policy.name, text));
-        let Some(path) = policy.path.filter(|_| fixed.repaired > 0) else {
-            return file_report(policy.name, fixed.text, fixed.checked);
-        };
-        match replace(&path, &policy.text, &fixed.text) {
-            Ok(()) => {
-                let message = format!("repaired {} in {}", plural(fixed.repaired), policy.name);
-                context.ui.note(&message);
-                file_report(policy.name, fixed.text, fixed.checked)
+    ) -> Vec<(Policy, Checked)> {
+        let fixed: Vec<Fixed> = policies
+            .iter()
+            .map(|policy| fix(policy.text.clone(), |text| self.check(&policy.label(), text)))
+            .collect();
+        let repaired: usize = fixed.iter().map(|fixed| fixed.repaired).sum();
+        if repaired == 0 {
+            let checked = fixed.into_iter().map(|fixed| fixed.checked);
+            return policies.into_iter().zip(checked).collect();
+        }
+        let new: Vec<Option<&[u8]>> =
+            fixed.iter().map(|fixed| (fixed.repaired > 0).then_some(&*fixed.text)).collect();
+        match write_back(&policies, &new) {
+            Ok(written) => {
+                let name = policies.first().map(|policy| &*policy.name).unwrap_or_default();
+                context.ui.note(&format!("repaired {} in {name}", plural(repaired)));
+                let checked = fixed.into_iter().map(|fixed| fixed.checked);
+                written.into_iter().zip(checked).collect()
             }
             Err(error) => {
-                let message = format!("cannot write {}: {}", policy.name, io_words(&error));
-                let error = CommandError::usage(message);
                 context.ui.error(&error);
                 *exit = (*exit).max(error.exit);
-                let checked = self.check(&policy.name, &policy.text);
-                file_report(policy.name, policy.text, checked)
+                policies.into_iter().map(|policy| self.checked(policy)).collect()
             }
         }
     }
-}
-
-/// The report on a file, and how many tests in it were not run.
-fn file_report(name: String, text: Vec<u8>, checked: Checked) -> (FileReport, usize) {
-    let Checked { findings, uncounted, tests } = checked;
-    (FileReport { name, text, findings, uncounted }, tests)
 }
 
 fn read_baseline(cwd: &Path, file: &Path) -> Result<Baseline, CommandError> {

@@ -30,10 +30,14 @@ Examples:
   # In CI: a comment for the pull request, and failure where more becomes reachable
   kubectl headscale policy diff policy.hujson --git origin/main -o markdown --fail-on grows
 
+  # What a file would change of what an instance of the cluster has
+  kubectl headscale policy diff --instance main policy.hujson
+
 Exit codes:
   0  nothing changes, or nothing that --fail-on names
   1  something does
-  2  wrong usage or configuration, or a policy that cannot be read or that Headscale would refuse";
+  2  wrong usage or configuration, or a policy that cannot be read or that Headscale would refuse
+  4  the instance, or the cluster, cannot be asked";
 
 /// Tell what a change of the policy changes: what becomes reachable, and what stops being
 ///
@@ -44,12 +48,17 @@ Exit codes:
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct DiffArgs {
     /// Policy before the change, or `-` for standard input
+    ///
+    /// With --instance and one file, the policy of the instance is OLD and the file is NEW.
     #[arg(value_name = "OLD", value_hint = ValueHint::FilePath)]
     old: PathBuf,
 
     /// Policy after the change, or `-` for standard input
     #[arg(value_name = "NEW", value_hint = ValueHint::FilePath)]
-    #[arg(required_unless_present = "git", conflicts_with = "git")]
+    #[arg(
+        required_unless_present_any = ["git", "instance", "address"],
+        conflicts_with = "git"
+    )]
     new: Option<PathBuf>,
 
     /// Compare the one file named with what it was at this revision
@@ -102,8 +111,16 @@ impl DiffArgs {
     /// Runs the command.
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, CommandError> {
         let config = self.from.config(context)?;
-        let (old, new) = self.policies(context)?;
-        let about = self.about.read(&config, context)?;
+        let is_live = self.about.is_live() && self.new.is_none() && self.git.is_none();
+        let (old, new, about) = if is_live {
+            let new = self.policy(&self.old, context)?;
+            let mut about = self.about.read(&config, true, context)?;
+            let Some(old) = about.policy.take() else { return Ok(Exit::Server) };
+            (old, new, about)
+        } else {
+            let (old, new) = self.policies(context)?;
+            (old, new, self.about.read(&config, false, context)?)
+        };
         let tailnet = about.tailnet.as_deref();
         let diff = match engine::diff(&old.text, &new.text, tailnet, about.version) {
             Ok(diff) => diff,
@@ -152,7 +169,7 @@ impl DiffArgs {
         let new = self.policy(&self.old, context)?;
         let text = git::read(&context.environment.cwd, &self.old, revision)?;
         let name = format!("{revision}:{}", new.name);
-        Ok((Policy { name, path: None, text }, new))
+        Ok((the_one(&name, input::from_text(&name, text)?)?, new))
     }
 
     fn policy(&self, path: &Path, context: &mut Context<'_>) -> Result<Policy, CommandError> {
@@ -166,14 +183,17 @@ impl DiffArgs {
         if let Some(error) = failed {
             return Err(error.into());
         }
-        let count = policies.len();
-        match <[Policy; 1]>::try_from(policies) {
-            Ok([policy]) => Ok(policy),
-            Err(_) => {
-                let message = format!("{} holds {count} policies, not one", path.display());
-                Err(CommandError::usage(message).hint("name one file"))
-            }
-        }
+        the_one(&path.display().to_string(), policies)
+    }
+}
+
+/// The policy of what is called `name`, which must hold one.
+fn the_one(name: &str, policies: Vec<Policy>) -> Result<Policy, CommandError> {
+    let count = policies.len();
+    match <[Policy; 1]>::try_from(policies) {
+        Ok([policy]) => Ok(policy),
+        Err(_) => Err(CommandError::usage(format!("{name} holds {count} policies, not one"))
+            .hint("name one file")),
     }
 }
 

@@ -3,13 +3,12 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use headscale_acl::LineIndex;
 use headscale_acl::Span;
 use headscale_acl::engine::{Explanation, Question, RuleSection};
 use headscale_acl::hujson::{Document, minimize};
 use serde_json::{Value, json};
 
-use super::subject::{AnswerFormat, Subject, SubjectArgs, answer_error};
+use super::subject::{AnswerFormat, Places, Subject, SubjectArgs, answer_error};
 use crate::commands::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -24,13 +23,17 @@ Examples:
   kubectl headscale policy explain policy.hujson --tailnet tailnet.json \\
     --from laptop --to 10.0.0.53:53 --proto udp
 
+  # May they in an instance of the cluster, as it is now?
+  kubectl headscale policy explain --instance main --from group:dev --to tag:db:5432
+
   # May anyone log in as root?
   kubectl headscale policy explain policy.hujson --from '*' --to tag:db --ssh-user root --any
 
 Exit codes:
   0  allowed
   1  denied
-  2  no answer: wrong usage, a policy that Headscale would refuse, a name that stands for nothing";
+  2  no answer: wrong usage, a policy that Headscale would refuse, a name that stands for nothing
+  4  the instance, or the cluster, cannot be asked";
 
 /// Say whether one may reach another, and by which rules
 ///
@@ -89,7 +92,7 @@ impl ExplainArgs {
         let answer = answer.map_err(answer_error)?;
         let text = match self.output.data() {
             Some(format) => format.render(&value(&answer, &subject))?,
-            None => Words { subject: &subject, lines: LineIndex::new(subject.text()) }
+            None => Words { subject: &subject, places: subject.places() }
                 .explanation(&question, &answer),
         };
         context.ui.print(&text)?;
@@ -101,9 +104,11 @@ impl ExplainArgs {
 }
 
 fn value(answer: &Explanation, subject: &Subject) -> Value {
-    let lines = LineIndex::new(subject.text());
-    let span =
-        |span: Span| json!({"start": lines.position(span.start), "end": lines.position(span.end)});
+    let places = subject.places();
+    let span = |span: Span| {
+        let (start, end) = places.of(span);
+        json!({"start": start, "end": end})
+    };
     let rules = answer.rules.iter().map(|rule| {
         json!({
             "section": rule.section,
@@ -135,7 +140,7 @@ fn value(answer: &Explanation, subject: &Subject) -> Value {
 /// Words an answer for people.
 struct Words<'s> {
     subject: &'s Subject,
-    lines: LineIndex,
+    places: Places<'s>,
 }
 
 impl Words<'_> {
@@ -190,7 +195,7 @@ impl Words<'_> {
 
     /// Where a rule stands, and the rule on one line.
     fn rule(&self, section: RuleSection, index: usize, span: Span) -> String {
-        let at = self.lines.position(span.start);
+        let (at, _) = self.places.of(span);
         let section = json!(section);
         let source = self.subject.text().get(span.range()).unwrap_or_default();
         let source = minimize(&Document::parse(source));

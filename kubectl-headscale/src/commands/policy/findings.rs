@@ -1,22 +1,26 @@
 //! How findings come out, and when they fail a run.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
+use headscale_acl::{Counts, Finding};
 
 use crate::commands::complete;
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::input::Policy;
+use crate::manifests::Embedded;
 use crate::output::Output;
-use crate::report::{Format, Report, counts};
+use crate::report::{FileReport, Format, Report, counts};
 use crate::severity::{FailOn, Levels, RuleLevel};
 use crate::ui::Ui;
 use crate::version;
 
 /// How findings come out, and when they fail a run.
 #[derive(Debug, Args)]
-pub(super) struct FindingsArgs {
+pub(in crate::commands) struct FindingsArgs {
     /// Format of the findings, and the file for them (can be repeated)
     ///
     /// One of text, concise, json, sarif, junit, github, gitlab and markdown; text is the
@@ -51,7 +55,7 @@ pub(super) struct FindingsArgs {
 
 impl FindingsArgs {
     /// Where the findings go.
-    pub(super) fn outputs(&self) -> Vec<Output> {
+    pub(in crate::commands) fn outputs(&self) -> Vec<Output> {
         match self.output.as_slice() {
             [] => vec![Output { format: Format::Text, file: None }],
             outputs => outputs.to_vec(),
@@ -59,7 +63,7 @@ impl FindingsArgs {
     }
 
     /// The severities of the configuration, and over them those of the arguments.
-    pub(super) fn levels(&self, config: &Config) -> Levels {
+    pub(in crate::commands) fn levels(&self, config: &Config) -> Levels {
         let mut levels = Levels::default();
         self.rules(config).for_each(|rule| levels.set(rule.clone()));
         levels
@@ -71,7 +75,7 @@ impl FindingsArgs {
     }
 
     /// A report without files yet.
-    pub(super) fn report(&self) -> Report {
+    pub(in crate::commands) fn report(&self) -> Report {
         Report {
             files: Vec::new(),
             plugin_rules: Vec::new(),
@@ -82,7 +86,7 @@ impl FindingsArgs {
 
     /// Writes the report, and returns how it ends the run. A report without files, or without
     /// findings where those are all that is asked for, says nothing to people.
-    pub(super) fn write(
+    pub(in crate::commands) fn write(
         &self,
         outputs: &[Output],
         report: &Report,
@@ -110,5 +114,43 @@ impl FindingsArgs {
             }
         }
         exit
+    }
+}
+
+/// Reports on files as their policies come: a file with several has one report on all of them, in
+/// document order.
+pub(super) struct Files<'r> {
+    reports: &'r mut Vec<FileReport>,
+    /// The text of the last one, if it may have more policies.
+    last: Option<Arc<str>>,
+}
+
+impl<'r> Files<'r> {
+    /// Those of `report`.
+    pub(super) fn of(report: &'r mut Report) -> Self {
+        Self { reports: &mut report.files, last: None }
+    }
+
+    /// Adds what was found in `policy`.
+    pub(super) fn add(&mut self, policy: Policy, findings: Vec<Finding>, uncounted: Counts) {
+        match (self.reports.last_mut(), &self.last, &policy.embedded) {
+            // Not compared, and not copied: there may be thousands in a large one.
+            (Some(file), Some(last), Some(embedded))
+                if Arc::ptr_eq(last, &embedded.shared_source()) =>
+            {
+                let first = file.findings.len();
+                file.findings.extend(findings.into_iter().map(|found| embedded.finding(found)));
+                let new = file.findings.get(first.saturating_sub(1)..).unwrap_or_default();
+                // All that came before is in order.
+                if !new.is_sorted_by(|one, other| one.document_order(other).is_le()) {
+                    file.findings.sort_by(Finding::document_order);
+                }
+                file.uncounted = file.uncounted.plus(uncounted);
+            }
+            _ => {
+                self.last = policy.embedded.as_ref().map(Embedded::shared_source);
+                self.reports.push(policy.report(findings, uncounted));
+            }
+        }
     }
 }

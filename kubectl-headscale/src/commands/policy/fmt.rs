@@ -7,11 +7,10 @@ use headscale_acl::{Checked, check_syntax};
 use super::InputArgs;
 use crate::commands::Context;
 use crate::convert::{self, Language};
-use crate::error::{CommandError, io_words};
+use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::input::Policy;
-use crate::replace::replace;
-use crate::report::{FileReport, Format, Report, reporter};
+use crate::input::{Policy, by_file, write_back};
+use crate::report::{Format, Report, reporter};
 use crate::ui::Ui;
 use crate::version;
 
@@ -83,9 +82,8 @@ impl FmtArgs {
             return Err(CommandError::usage("-w cannot write to standard input")
                 .hint("leave out -w: the result goes to standard output"));
         }
-        for policy in policies {
-            let result = self.format(&policy, &mut context.ui);
-            match result {
+        for file in by_file(policies) {
+            match self.format(&file, &mut context.ui) {
                 Ok(code) => exit = exit.max(code),
                 Err(error) => {
                     context.ui.error(&error);
@@ -96,40 +94,55 @@ impl FmtArgs {
         Ok(exit)
     }
 
-    fn format(&self, policy: &Policy, ui: &mut Ui<'_>) -> Result<Exit, CommandError> {
-        let converted;
-        let text = match self.from {
-            Some(from) => {
-                converted = from.convert(policy, ui)?;
-                converted.as_bytes()
-            }
-            None => policy.text.as_slice(),
-        };
-        let formatted = standard_format(&policy.name, text, ui)?;
-        let changes = formatted.as_bytes() != policy.text;
+    /// Formats the policies of one file.
+    fn format(&self, policies: &[Policy], ui: &mut Ui<'_>) -> Result<Exit, CommandError> {
+        let mut formatted = Vec::new();
+        for policy in policies {
+            formatted.push(self.formatted(policy, ui)?);
+        }
+        let changed = policies.iter().zip(&formatted).map(|(policy, new)| {
+            let (old, new) = (policy.text.as_slice(), new.as_bytes());
+            // Whether it ends with a line end is the business of the YAML around it.
+            let same = policy.embedded.is_some() && old.trim_ascii_end() == new.trim_ascii_end();
+            (old != new && !same).then_some(new)
+        });
+        let changed: Vec<Option<&[u8]>> = changed.collect();
+        let changes = changed.iter().any(Option::is_some);
+        let name = policies.first().map(|policy| &*policy.name).unwrap_or_default();
         if self.check {
             if changes {
-                writeln!(ui.stdout(), "{}", policy.name)
-                    .map_err(|error| CommandError::stdout(&error))?;
+                writeln!(ui.stdout(), "{name}").map_err(|error| CommandError::stdout(&error))?;
             }
             return Ok(if changes { Exit::Findings } else { Exit::Success });
         }
-        match &policy.path {
-            Some(path) if self.write => {
-                if changes {
-                    replace(path, &policy.text, formatted.as_bytes()).map_err(|error| {
-                        let words = io_words(&error);
-                        CommandError::usage(format!("cannot write {}: {words}", policy.name))
-                    })?;
-                    ui.note(&format!("formatted {}", policy.name));
-                }
+        if self.write {
+            if changes {
+                write_back(policies, &changed)?;
+                ui.note(&format!("formatted {name}"));
             }
-            _ => ui
-                .stdout()
-                .write_all(formatted.as_bytes())
-                .map_err(|error| CommandError::stdout(&error))?,
+        } else {
+            for text in &formatted {
+                ui.print(text)?;
+            }
         }
         Ok(Exit::Success)
+    }
+
+    /// The policy in the standard format.
+    fn formatted(&self, policy: &Policy, ui: &mut Ui<'_>) -> Result<String, CommandError> {
+        match self.from {
+            Some(_) if policy.embedded.is_some() => {
+                let message = format!("{} holds Kubernetes objects", policy.name);
+                Err(CommandError::usage(message)
+                    .hint("leave out --from: the policies in them are HuJSON"))
+            }
+            Some(from) => {
+                let converted =
+                    Policy { text: from.convert(policy, ui)?.into_bytes(), ..policy.clone() };
+                standard_format(&converted, ui)
+            }
+            None => standard_format(policy, ui),
+        }
     }
 }
 
@@ -154,14 +167,15 @@ impl From {
 /// # Errors
 ///
 /// Where Headscale cannot read the text; all that is wrong is then told.
-fn standard_format(name: &str, text: &[u8], ui: &mut Ui<'_>) -> Result<String, CommandError> {
+fn standard_format(policy: &Policy, ui: &mut Ui<'_>) -> Result<String, CommandError> {
+    let (name, text) = (policy.label(), policy.text.as_slice());
     if text.is_empty() {
         return Ok(String::new());
     }
     let doc = Document::parse(text);
     let checked = check_syntax(&doc);
     if !checked.findings.is_empty() {
-        return Err(refuse(name, text, checked, ui));
+        return Err(refuse(policy, checked, ui));
     }
     let formatted = hujson::format(&doc);
     let again = Document::parse(formatted.as_bytes());
@@ -173,14 +187,9 @@ fn standard_format(name: &str, text: &[u8], ui: &mut Ui<'_>) -> Result<String, C
 }
 
 /// Tells why a text is left alone.
-fn refuse(name: &str, text: &[u8], checked: Checked, ui: &mut Ui<'_>) -> CommandError {
+fn refuse(policy: &Policy, checked: Checked, ui: &mut Ui<'_>) -> CommandError {
     let report = Report {
-        files: vec![FileReport {
-            name: name.to_owned(),
-            text: text.to_owned(),
-            findings: checked.findings,
-            uncounted: checked.uncounted,
-        }],
+        files: vec![policy.clone().report(checked.findings, checked.uncounted)],
         tool_version: version::CLIENT.to_owned(),
         max_findings: TOLD,
         ..Report::default()
@@ -189,5 +198,5 @@ fn refuse(name: &str, text: &[u8], checked: Checked, ui: &mut Ui<'_>) -> Command
     // Nothing fails to be written to a vector.
     reporter(Format::Concise, ui.error_style()).report(&report, &mut told).ok();
     ui.tell(&String::from_utf8_lossy(&told));
-    CommandError::usage(format!("{name} is left alone: Headscale cannot read it"))
+    CommandError::usage(format!("{} is left alone: Headscale cannot read it", policy.label()))
 }

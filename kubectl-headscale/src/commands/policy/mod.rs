@@ -5,11 +5,14 @@ mod check;
 mod compile;
 mod diff;
 mod explain;
-mod findings;
+pub(super) mod findings;
 mod fmt;
+mod get;
 mod graph;
+mod live;
 mod render;
 mod rules;
+mod snapshot;
 mod subject;
 mod test;
 
@@ -28,15 +31,17 @@ use crate::input::{self, Place, Policy};
 /// A command about policies.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Check(check::CheckArgs),
-    Test(test::TestArgs),
-    Compile(compile::CompileArgs),
-    Diff(diff::DiffArgs),
-    Explain(explain::ExplainArgs),
-    Access(access::AccessArgs),
-    Graph(graph::GraphArgs),
+    Check(Box<check::CheckArgs>),
+    Test(Box<test::TestArgs>),
+    Compile(Box<compile::CompileArgs>),
+    Diff(Box<diff::DiffArgs>),
+    Explain(Box<explain::ExplainArgs>),
+    Access(Box<access::AccessArgs>),
+    Graph(Box<graph::GraphArgs>),
     Render(render::RenderArgs),
     Fmt(fmt::FmtArgs),
+    Get(Box<get::GetArgs>),
+    Snapshot(Box<snapshot::SnapshotArgs>),
     Rules(rules::RulesArgs),
 }
 
@@ -53,6 +58,8 @@ impl Command {
             Self::Graph(args) => args.run(context),
             Self::Render(args) => args.run(context),
             Self::Fmt(args) => args.run(context),
+            Self::Get(args) => args.run(context),
+            Self::Snapshot(args) => args.run(context),
             Self::Rules(args) => args.run(context),
         }
     }
@@ -63,8 +70,10 @@ impl Command {
 struct InputArgs {
     /// Policy files, directories of them, or `-` for standard input
     ///
-    /// A directory means the *.hujson files directly in it, and the *.json files that have a
-    /// section of a policy, such as "acls". Without FILE: `files` of .headscale-policy.yaml.
+    /// A directory means the *.hujson files directly in it, the *.json files that have a section
+    /// of a policy, such as "acls", and the *.yaml files with Kubernetes objects that hold one: a
+    /// HeadscalePolicy, a Headscale or a ConfigMap. Without FILE: `files` of
+    /// .headscale-policy.yaml.
     #[arg(value_name = "FILE", value_hint = ValueHint::AnyPath)]
     files: Vec<PathBuf>,
 

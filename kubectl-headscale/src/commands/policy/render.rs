@@ -76,11 +76,8 @@ impl RenderArgs {
         let options = Options { versions: &[version], ..Options::default() };
         let checked = check(rendered.text.as_bytes(), &options);
         if checked.findings.iter().any(|finding| finding.severity == Severity::Error) {
-            let policy = Policy {
-                name: format!("{} rendered", self.template),
-                path: None,
-                text: rendered.text.into_bytes(),
-            };
+            let name = format!("{} rendered", self.template);
+            let policy = Policy::new(name, rendered.text);
             tell(&policy, checked, &mut context.ui);
             return Ok(Exit::Findings);
         }

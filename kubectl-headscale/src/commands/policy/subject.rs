@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum, ValueHint};
 use clap_complete::engine::ArgValueCandidates;
 use headscale_acl::engine::{self, Network, QueryError};
-use headscale_acl::{Checked, Severity, Tailnet, Version};
+use headscale_acl::{Checked, LineIndex, Position, Severity, Span, Tailnet, Version};
 
 use super::{FromArgs, InputArgs};
 use crate::commands::{Context, complete};
@@ -14,6 +14,7 @@ use crate::config::{self, Config};
 use crate::data::DataFormat;
 use crate::error::CommandError;
 use crate::input::Policy;
+use crate::instance::{self, InstanceArgs, Want, at_server};
 use crate::report::{FileReport, Format, Report, reporter};
 use crate::severity::Levels;
 use crate::snapshot::{self, Snapshot};
@@ -57,7 +58,8 @@ pub(super) fn answer_error(error: QueryError) -> CommandError {
 pub(super) struct SubjectArgs {
     /// Policy file, or `-` for standard input
     ///
-    /// Without FILE: `files` of .headscale-policy.yaml, if that is one policy.
+    /// Without FILE: the policy of --instance, or `files` of .headscale-policy.yaml, if that is one
+    /// policy.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
 
@@ -81,12 +83,17 @@ pub(super) struct AboutArgs {
     /// Headscale version: 0.28, 0.29 or 0.30 [default: 0.29]
     #[arg(long, value_name = "VERSION", add = ArgValueCandidates::new(complete::versions))]
     headscale_version: Option<Version>,
+
+    #[command(flatten)]
+    instance: InstanceArgs,
 }
 
 /// What an answer is for.
 pub(super) struct About {
     pub(super) tailnet: Option<Arc<Tailnet>>,
     pub(super) version: Version,
+    /// The policy of the instance, where one is asked and its policy was wanted.
+    pub(super) policy: Option<Policy>,
 }
 
 impl AboutArgs {
@@ -95,14 +102,30 @@ impl AboutArgs {
         self.tailnet.as_deref()
     }
 
-    /// What the arguments say, or else the configuration. What is wrong with the tailnet is told.
+    /// Whether an instance is asked.
+    pub(super) fn is_live(&self) -> bool {
+        self.instance.target().is_some()
+    }
+
+    /// What the instance says, or the arguments, or else the configuration. What is wrong with the
+    /// tailnet is told.
     pub(super) fn read(
         self,
         config: &Config,
+        want_policy: bool,
         context: &mut Context<'_>,
     ) -> Result<About, CommandError> {
-        let version = one_version(self.headscale_version, config)?;
-        let tailnet = match read_snapshot(self.tailnet.as_deref(), config, context)? {
+        let asked: Vec<Version> = self.headscale_version.into_iter().collect();
+        let live = read_live(&self.instance, want_policy, &asked, context)?;
+        let (version, snapshot, policy) = match live {
+            Some(Decided { version, snapshot, policy }) => (version, Some(snapshot), policy),
+            None => {
+                let version = one_version(self.headscale_version, config)?;
+                let snapshot = read_snapshot(self.tailnet.as_deref(), config, context)?;
+                (version, snapshot, None)
+            }
+        };
+        let tailnet = match snapshot {
             Some(snapshot) => {
                 let Snapshot { tailnet, defects } = snapshot;
                 let mut levels = Levels::default();
@@ -114,7 +137,7 @@ impl AboutArgs {
             }
             None => None,
         };
-        Ok(About { tailnet, version })
+        Ok(About { tailnet, version, policy })
     }
 }
 
@@ -122,6 +145,20 @@ impl AboutArgs {
 pub(super) struct Subject {
     policy: Policy,
     about: About,
+}
+
+/// Lines and columns of places in a policy.
+pub(super) struct Places<'p> {
+    policy: &'p Policy,
+    lines: LineIndex,
+}
+
+impl Places<'_> {
+    /// Where `span` of the policy begins and ends in its file.
+    pub(super) fn of(&self, span: Span) -> (Position, Position) {
+        let span = self.policy.place(span);
+        (self.lines.position(span.start), self.lines.position(span.end))
+    }
 }
 
 impl SubjectArgs {
@@ -135,8 +172,13 @@ impl SubjectArgs {
         let Self { file, about, from } = self;
         let input = InputArgs { files: file.into_iter().collect(), from };
         let config = input.config(context)?;
+        let is_live = about.is_live() && input.files.is_empty();
+        if is_live {
+            let mut about = about.read(&config, true, context)?;
+            return Ok(about.policy.take().map(|policy| Subject { policy, about }));
+        }
         let places = input.places(command, &config)?;
-        let about = about.read(&config, context)?;
+        let about = about.read(&config, false, context)?;
         let (policies, _) = places.read(context);
         let count = policies.len();
         let mut policies = policies.into_iter();
@@ -163,6 +205,46 @@ fn one_version(asked: Option<Version>, config: &Config) -> Result<Version, Comma
             Err(CommandError::usage(message).hint("choose one with --headscale-version"))
         }
     }
+}
+
+/// What an instance decides.
+pub(super) struct Decided {
+    pub(super) version: Version,
+    pub(super) snapshot: Snapshot,
+    /// Its policy, where that was wanted.
+    pub(super) policy: Option<Policy>,
+}
+
+/// Asks the instance that the arguments name; `None` where they name none. `asked` are the versions
+/// of the arguments, of which it must be one.
+pub(super) fn read_live(
+    args: &InstanceArgs,
+    policy: bool,
+    asked: &[Version],
+    context: &Context<'_>,
+) -> Result<Option<Decided>, CommandError> {
+    let Some(target) = args.target() else { return Ok(None) };
+    let want = Want { policy, tailnet: true };
+    let live = instance::read(&target, want, context.environment).map_err(at_server)?;
+    let version = live.version;
+    if !asked.is_empty() && !asked.contains(&version) {
+        let asked: Vec<&str> = asked.iter().map(|version| version.as_str()).collect();
+        let message = format!(
+            "--headscale-version {} is not what {} runs: {}",
+            asked.join(","),
+            live.name,
+            live.reported
+        );
+        return Err(
+            CommandError::usage(message).hint("leave it out: the instance decides its version")
+        );
+    }
+    let json = DataFormat::Json.render(&live.tailnet)?;
+    let name = format!("<users and nodes of {}>", live.name);
+    let snapshot = snapshot::from_text(name, json.into_bytes())?;
+    let shown = live.shown();
+    let policy = live.policy.map(|text| Policy::new(shown, text));
+    Ok(Some(Decided { version, snapshot, policy }))
 }
 
 /// The snapshot in `file`, or the one of the configuration.
@@ -193,6 +275,11 @@ impl Subject {
         &self.policy.text
     }
 
+    /// Which lines and columns places of the policy are told with: those of its file.
+    pub(super) fn places(&self) -> Places<'_> {
+        Places { policy: &self.policy, lines: LineIndex::new(self.policy.source()) }
+    }
+
     /// Asks the policy; `None` where Headscale would refuse it, which is then told as
     /// `policy check` tells it.
     pub(super) fn ask<T>(
@@ -200,7 +287,7 @@ impl Subject {
         ui: &mut Ui<'_>,
         question: impl FnOnce(&Network<'_, '_>) -> T,
     ) -> Option<T> {
-        let About { tailnet, version } = &self.about;
+        let About { tailnet, version, .. } = &self.about;
         match engine::ask(self.text(), tailnet.as_deref(), *version, question) {
             Ok(answer) => Some(answer),
             Err(checked) => {
@@ -213,15 +300,7 @@ impl Subject {
 
 /// Tells what is wrong with a policy that Headscale would refuse, as `policy check` does.
 pub(super) fn tell(policy: &Policy, checked: Checked, ui: &mut Ui<'_>) {
-    tell_file(
-        FileReport {
-            name: policy.name.clone(),
-            text: policy.text.clone(),
-            findings: checked.findings,
-            uncounted: checked.uncounted,
-        },
-        ui,
-    );
+    tell_file(policy.clone().report(checked.findings, checked.uncounted), ui);
 }
 
 /// Tells the warnings about a snapshot, whose answers are given all the same; an error is one by

@@ -8,7 +8,7 @@ use headscale_acl::Finding;
 use headscale_acl::verify::{self, Tally, Verification, Verified, verify};
 
 use super::InputArgs;
-use super::findings::FindingsArgs;
+use super::findings::{Files, FindingsArgs};
 use super::subject::{AboutArgs, MADE_UP};
 use crate::commands::Context;
 use crate::config::Config;
@@ -87,13 +87,20 @@ impl TestArgs {
         let outputs = self.told.outputs();
         output::check(&outputs, None)?;
         let config = self.input.config(context)?;
-        let places = self.input.places("test", &config)?;
+        let is_live = self.about.is_live() && self.input.files.is_empty();
+        let places = match is_live {
+            true => None,
+            false => Some(self.input.places("test", &config)?),
+        };
         let levels = self.told.levels(&config);
         let cwd = context.environment.cwd.clone();
         let mut suites = Suites::read(&self.suite, &config, &cwd)?;
         let spared = spared(&self.about, &suites, &config);
-        let about = self.about.read(&config, context)?;
-        let (policies, mut exit) = places.read(context);
+        let mut about = self.about.read(&config, is_live, context)?;
+        let (policies, mut exit) = match places {
+            Some(places) => places.read(context),
+            None => (about.policy.take().into_iter().collect(), Exit::Success),
+        };
         let policy_files = policies.iter().filter_map(|policy| {
             Some((format!("the policy {}", policy.name), policy.path.clone()?))
         });
@@ -106,17 +113,19 @@ impl TestArgs {
         let is_one = policies.len() == 1;
         // Findings about what is not tested are an answer too.
         let mut has_tests = self.coverage || self.mutate || policies.is_empty();
+        let mut files = Files::of(&mut report);
         for policy in policies {
             let (coverage, mutate) = (self.coverage, self.mutate);
+            let label = policy.label();
             let ui = RefCell::new(&mut context.ui);
             let progress = |done: usize, all: usize| {
                 if done.is_multiple_of(10) {
-                    let line = format!("{}: mistake {done} of {all}", folded(&policy.name));
+                    let line = format!("{}: mistake {done} of {all}", folded(&label));
                     ui.borrow_mut().progress(Some(&line));
                 }
             };
             let verification = Verification {
-                name: &policy.name,
+                name: &label,
                 tailnet: about.tailnet.as_deref(),
                 version: about.version,
                 own_tests: true,
@@ -138,19 +147,14 @@ impl TestArgs {
                 Ok(verified) => {
                     has_tests |= verified.own_tests + verified.entries > 0;
                     let made_up = about.tailnet.is_none();
-                    context.ui.note(&summary(&policy.name, &verified, made_up));
+                    context.ui.note(&summary(&label, &verified, made_up));
                     let Verified { policy: checked, suites: found, .. } = verified;
-                    suites.add(found, (!is_one).then_some(&*policy.name));
+                    suites.add(found, (!is_one).then_some(&*label));
                     (checked.findings, checked.uncounted)
                 }
             };
             let findings = levels.apply(findings);
-            report.files.push(FileReport {
-                name: policy.name,
-                text: policy.text,
-                findings,
-                uncounted,
-            });
+            files.add(policy, findings, uncounted);
         }
         if !has_tests {
             return Err(CommandError::usage("there is nothing to test").hint(

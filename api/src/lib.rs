@@ -1,0 +1,10 @@
+//! The Kubernetes kinds of Headscale (`headscale.infrado.cloud/v1beta1`), Headscale's configuration,
+//! and the objects that an instance is made of.
+//!
+//! Pure: nothing here knows a clock, a network, a file system or randomness.
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod desired;
+pub mod kinds;
