@@ -25,6 +25,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("headscale-contract", &[]),
     ("headscale-client", &["headscale-keys"]),
     ("headscale-sidecar", &["headscale-acl", "headscale-client", "headscale-keys"]),
+    (
+        "headscale-operator",
+        &["headscale-acl", "headscale-api", "headscale-client", "headscale-keys"],
+    ),
     ("headscale-policy-host", &["headscale-acl"]),
     (
         "kubectl-headscale",

@@ -1,0 +1,183 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{CommandFactory as _, Parser};
+use headscale_acl::policy::Nanoseconds;
+
+use crate::kubernetes::ConnectionArgs;
+use crate::logging::{Format, Level};
+
+/// The operator of Headscale: what is declared is what runs.
+///
+/// It looks after HeadscaleUser and HeadscalePreAuthKey objects, and takes the flags of the Go
+/// operator that its manifests set.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "headscale-operator", version, max_term_width = 100)]
+pub struct Args {
+    /// Where /metrics is served, such as `:8080`; `0` for nowhere
+    #[arg(long, value_name = "ADDRESS", default_value = "0")]
+    pub(crate) metrics_bind_address: Bind,
+    /// Where /healthz and /readyz are served; `0` for nowhere
+    #[arg(long, value_name = "ADDRESS", default_value = ":8081")]
+    pub(crate) health_probe_bind_address: Bind,
+    /// Work only while holding a Lease, so that several can be started
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        action = clap::ArgAction::Set
+    )]
+    pub(crate) leader_elect: bool,
+    /// The namespace of the Lease, where not the pod's own
+    #[arg(long, value_name = "NAME", env = "POD_NAMESPACE")]
+    pub(crate) lease_namespace: Option<String>,
+    /// Look after this namespace, and others that are named so, and no others
+    #[arg(long = "namespace", value_name = "NAME")]
+    pub(crate) namespaces: Vec<String>,
+    /// How long an object that is deleted waits for a Headscale that does not answer, before it
+    /// goes and what it stands for stays there
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    pub(crate) deletion_patience: Duration,
+    /// How often each object is looked at when nothing happens
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = positive)]
+    pub(crate) resync: Duration,
+    /// How often what Headscale has is held against what was said of it
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = positive)]
+    pub(crate) check_interval: Duration,
+    /// How long after it was written down a pre-auth key may be asked for; the same for all
+    /// operators of a cluster
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = positive)]
+    pub(crate) send_deadline: Duration,
+    /// How long a request for a pre-auth key may be on its way; the same for all operators of a
+    /// cluster
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = positive)]
+    pub(crate) in_flight: Duration,
+    /// Reach the Headscale that is at HOST (SERVICE.NAMESPACE.svc) at ADDRESS (IP:PORT) instead:
+    /// for an operator outside the cluster
+    #[arg(long, value_name = "HOST=ADDRESS", value_parser = resolve)]
+    pub(crate) resolve: Vec<(String, SocketAddr)>,
+    /// The name of this process in the Lease, in Events and in what it writes down
+    #[arg(long, value_name = "NAME", env = "POD_NAME", default_value = "")]
+    pub(crate) pod_name: String,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+    /// How log lines look
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "json",
+        env = "LOG_FORMAT",
+        ignore_case = true
+    )]
+    pub(crate) log_format: Format,
+    /// The least that is logged
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        default_value = "info",
+        env = "LOG_LEVEL",
+        ignore_case = true
+    )]
+    pub(crate) log_level: Level,
+}
+
+/// Where to listen: the first of these addresses that can be had; nowhere without any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bind(pub(crate) Option<Vec<SocketAddr>>);
+
+impl FromStr for Bind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("`{text}` is no address: write :8081, 127.0.0.1:8081, or 0 for none");
+        if text == "0" || text.is_empty() {
+            return Ok(Self(None));
+        }
+        if let Some(port) = text.strip_prefix(':') {
+            let port = port.parse().map_err(|_| wrong())?;
+            // Where there is no IPv6 the other is left.
+            let all = [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
+            return Ok(Self(Some(all.map(|ip| SocketAddr::new(ip, port)).to_vec())));
+        }
+        Ok(Self(Some(vec![text.parse().map_err(|_| wrong())?])))
+    }
+}
+
+impl fmt::Display for Bind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_ref().and_then(|addresses| addresses.last()) {
+            Some(address) => address.fmt(f),
+            None => f.write_str("0"),
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no duration: write 500ms, 30s or 5m");
+    let read = Nanoseconds::parse_go(text).map_err(|_| wrong())?;
+    u64::try_from(read.0).map(Duration::from_nanos).map_err(|_| wrong())
+}
+
+fn positive(text: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if duration.is_zero() {
+        return Err(format!("`{text}` is not longer than nothing: write 500ms, 30s or 5m"));
+    }
+    Ok(duration)
+}
+
+fn resolve(text: &str) -> Result<(String, SocketAddr), String> {
+    let wrong = || format!("`{text}` is not HOST=IP:PORT");
+    let (host, address) = text.split_once('=').ok_or_else(wrong)?;
+    Ok((host.to_owned(), address.parse().map_err(|_| wrong())?))
+}
+
+/// The command line, for whoever writes about it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Args::command()
+}
+
+/// Runs what the arguments ask for, the first of which is the program's name; gives what the
+/// process ends with.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(arguments) {
+        Ok(args) => args,
+        Err(error) => {
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            // Where standard error is closed, the exit code is all that can be told.
+            return error.print().map_or(ExitCode::from(code), |()| ExitCode::from(code));
+        }
+    };
+    if let Err(error) = crate::logging::start(args.log_format, args.log_level) {
+        return fail(&error);
+    }
+    // One thread is enough for waiting, and takes the least memory.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let done = runtime.block_on(crate::run::run(args));
+    // Requests that hang in system calls must not hold the process.
+    runtime.shutdown_background();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &dyn fmt::Display) -> ExitCode {
+    tracing::error!("{error}");
+    ExitCode::FAILURE
+}

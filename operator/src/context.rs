@@ -1,0 +1,140 @@
+//! What all controllers of one scope share.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use headscale_api::kinds::{Headscale, HeadscalePreAuthKey, HeadscaleUser};
+use headscale_keys::{Token, Witness};
+use k8s_openapi::api::core::v1::Secret;
+use kube::core::PartialObjectMeta;
+use kube::runtime::events::Recorder;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, ResourceExt as _};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::instance::{Clock, Instances};
+use crate::metrics::Metrics;
+
+/// How the operator goes about its work.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// How long an object that is deleted waits for a Headscale that does not answer.
+    pub(crate) deletion_patience: Duration,
+    /// How often each object is looked at when nothing happens.
+    pub(crate) resync: Duration,
+    /// How often what Headscale has is held against what was said of it.
+    pub(crate) check_interval: Duration,
+    /// After this a key that was written down is not asked for any more.
+    pub(crate) send_deadline: Duration,
+    /// After this a request that was sent does not arrive any more.
+    pub(crate) in_flight: Duration,
+    /// The name of this process.
+    pub(crate) identity: String,
+    /// Whether no other operator may be at work.
+    pub(crate) alone: bool,
+}
+
+/// What happens to which objects.
+#[derive(Debug)]
+pub(crate) struct Triggers {
+    pub(crate) users: UnboundedSender<ObjectRef<HeadscaleUser>>,
+    pub(crate) keys: UnboundedSender<ObjectRef<HeadscalePreAuthKey>>,
+}
+
+impl Triggers {
+    /// Has this user looked at.
+    pub(crate) fn user(&self, user: &HeadscaleUser) {
+        // It fails when the operator ends.
+        self.users.send(ObjectRef::from_obj(user)).ok();
+    }
+
+    /// Has this key looked at.
+    pub(crate) fn key(&self, key: &HeadscalePreAuthKey) {
+        self.keys.send(ObjectRef::from_obj(key)).ok();
+    }
+}
+
+/// The objects of a scope, as they were seen last.
+#[derive(Clone)]
+pub(crate) struct Stores {
+    pub(crate) headscales: Store<Headscale>,
+    pub(crate) users: Store<HeadscaleUser>,
+    pub(crate) keys: Store<HeadscalePreAuthKey>,
+    /// Secrets of pre-auth keys: names, labels and owners.
+    pub(crate) secrets: Store<PartialObjectMeta<Secret>>,
+}
+
+/// What is remembered of an object, none of which matters to what becomes of it.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// Failures since the last time that went well.
+    pub(crate) failures: u32,
+    /// The version that was written last.
+    pub(crate) written: Option<u64>,
+    /// Whether it was let go: it is not looked at again, whatever the stores still show of it.
+    pub(crate) is_gone: bool,
+    /// What an Event said last.
+    pub(crate) told: Option<(String, String)>,
+    /// Since when tokens are known, of the record of a pre-auth key.
+    pub(crate) witness: Option<Witness>,
+    /// Tokens of keys that were asked for and that the record may not name.
+    pub(crate) unpublished: Vec<Token>,
+}
+
+/// What the controllers of a scope share.
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) instances: Instances,
+    pub(crate) metrics: Metrics,
+    pub(crate) clock: Clock,
+    pub(crate) recorder: Recorder,
+    pub(crate) settings: Settings,
+    pub(crate) stores: Stores,
+    pub(crate) triggers: Triggers,
+    pub(crate) memories: Mutex<HashMap<String, Memory>>,
+}
+
+impl Context {
+    /// Remembers, or looks up, something of the object with this uid.
+    pub(crate) fn memory<T>(&self, uid: &str, f: impl FnOnce(&mut Memory) -> T) -> T {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        f(memories.entry(uid.to_owned()).or_default())
+    }
+
+    /// Forgets an object that is seen to be gone.
+    pub(crate) fn forget(&self, uid: &str) {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+
+    /// The Headscale of this name, if there is one.
+    pub(crate) fn headscale(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Option<std::sync::Arc<Headscale>> {
+        self.stores.headscales.get(&ObjectRef::new(name).within(namespace))
+    }
+
+    /// The users of a Headscale.
+    pub(crate) fn users_of(
+        &self,
+        namespace: &str,
+        headscale: &str,
+    ) -> Vec<std::sync::Arc<HeadscaleUser>> {
+        self.stores.users.state_filter(|user| {
+            user.spec.headscale_ref == headscale && user.namespace().as_deref() == Some(namespace)
+        })
+    }
+
+    /// The keys of a Headscale.
+    pub(crate) fn keys_of(
+        &self,
+        namespace: &str,
+        headscale: &str,
+    ) -> Vec<std::sync::Arc<HeadscalePreAuthKey>> {
+        self.stores.keys.state_filter(|key| {
+            key.spec.headscale_ref == headscale && key.namespace().as_deref() == Some(namespace)
+        })
+    }
+}

@@ -1,0 +1,31 @@
+//! The operator of Headscale: what is declared is what runs.
+//!
+//! Each kind is looked after in three steps: what is there is observed, [`decide`](user::decide)
+//! says what comes next and is pure, and that one thing is done. Nothing that matters is kept in
+//! memory: whatever an operator dies over, the next one goes on from what is stored.
+//!
+//! - [`user`]: `HeadscaleUser`, a user in Headscale;
+//! - [`pre_auth_key`]: `HeadscalePreAuthKey`, a key in a Secret, by the protocol of
+//!   [`headscale_keys::pre_auth_key`];
+//! - [`instance`]: how a Headscale is reached and asked, by everything that asks it;
+//! - [`lease`]: who of several operators is at work.
+
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod conditions;
+mod context;
+mod http_server;
+pub mod instance;
+mod kubernetes;
+pub mod lease;
+mod logging;
+mod metrics;
+pub mod names;
+mod objects;
+mod pause;
+mod poll;
+pub mod pre_auth_key;
+mod run;
+pub mod user;
+mod watch;

@@ -1,0 +1,25 @@
+//! Names that the operator writes, beside those of the kinds.
+
+/// Under which the operator writes objects, and by which Events say who posts them.
+pub const FIELD_MANAGER: &str = "headscale-operator";
+
+/// Annotation of an object with the value `true`: when the object is deleted, it goes at once, and
+/// whatever it stands for in Headscale stays there.
+pub const FORCE_DELETE_ANNOTATION: &str = "headscale.infrado.cloud/force-delete";
+
+/// Annotation of an object: the Headscale in which it was made. The operator writes it before it
+/// makes anything, and from then on `headscaleRef` must not change.
+pub const INSTANCE_ANNOTATION: &str = "headscale.infrado.cloud/instance";
+
+/// Label of a Secret: the uid of the object that it belongs to.
+pub const OWNER_LABEL: &str = "headscale.infrado.cloud/owner-uid";
+
+/// The Lease of the operator that is at work, which the Go operator has too: only one of all
+/// operators works.
+pub const LEASE: &str = "a4b8d1f0.infrado.cloud";
+
+/// Label by which the Secrets of the operator and of the sidecar are watched.
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+
+/// The value of [`MANAGED_BY_LABEL`].
+pub const MANAGED_BY: &str = "headscale-operator";

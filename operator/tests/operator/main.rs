@@ -1,0 +1,19 @@
+//! The real program against a real API server and a stand-in Headscale, under the role that is
+//! shipped.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::string_slice,
+    reason = "a helper of a test fails by a panic, as the test does"
+)]
+
+mod bench;
+mod keys;
+mod kill;
+mod lease;
+mod many;
+mod program;
+mod users;
