@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use headscale_api::kinds::{Headscale, HeadscalePreAuthKey, HeadscaleUser};
+use headscale_api::kinds::{
+    Headscale, HeadscaleAutoApprover, HeadscalePolicy, HeadscalePreAuthKey, HeadscaleUser,
+};
 use headscale_keys::{Token, Witness};
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
 use kube::runtime::events::Recorder;
@@ -14,6 +17,7 @@ use kube::{Client, ResourceExt as _};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::instance::{Clock, Instances};
+use crate::lanes::Lanes;
 use crate::metrics::Metrics;
 
 /// How the operator goes about its work.
@@ -38,11 +42,30 @@ pub(crate) struct Settings {
 /// What happens to which objects.
 #[derive(Debug)]
 pub(crate) struct Triggers {
+    /// Instances whose objects are looked at.
+    pub(crate) headscales: UnboundedSender<ObjectRef<Headscale>>,
+    /// Instances whose policy is looked at.
+    pub(crate) documents: UnboundedSender<ObjectRef<Headscale>>,
+    pub(crate) policies: UnboundedSender<ObjectRef<HeadscalePolicy>>,
+    pub(crate) approvers: UnboundedSender<ObjectRef<HeadscaleAutoApprover>>,
+    /// State Secrets of nodes whose auth keys are reissued.
+    pub(crate) nodes: UnboundedSender<ObjectRef<PartialObjectMeta<Secret>>>,
     pub(crate) users: UnboundedSender<ObjectRef<HeadscaleUser>>,
     pub(crate) keys: UnboundedSender<ObjectRef<HeadscalePreAuthKey>>,
 }
 
 impl Triggers {
+    /// Has this instance looked at.
+    pub(crate) fn headscale(&self, namespace: &str, name: &str) {
+        // It fails when the operator ends.
+        self.headscales.send(ObjectRef::new(name).within(namespace)).ok();
+    }
+
+    /// Has the policy of this instance looked at.
+    pub(crate) fn document(&self, namespace: &str, headscale: &str) {
+        self.documents.send(ObjectRef::new(headscale).within(namespace)).ok();
+    }
+
     /// Has this user looked at.
     pub(crate) fn user(&self, user: &HeadscaleUser) {
         // It fails when the operator ends.
@@ -59,6 +82,12 @@ impl Triggers {
 #[derive(Clone)]
 pub(crate) struct Stores {
     pub(crate) headscales: Store<Headscale>,
+    pub(crate) policies: Store<HeadscalePolicy>,
+    pub(crate) approvers: Store<HeadscaleAutoApprover>,
+    /// Those of instances, with their status.
+    pub(crate) stateful_sets: Store<StatefulSet>,
+    /// State Secrets of nodes: names and labels.
+    pub(crate) nodes: Store<PartialObjectMeta<Secret>>,
     pub(crate) users: Store<HeadscaleUser>,
     pub(crate) keys: Store<HeadscalePreAuthKey>,
     /// Secrets of pre-auth keys: names, labels and owners.
@@ -93,6 +122,7 @@ pub(crate) struct Context {
     pub(crate) stores: Stores,
     pub(crate) triggers: Triggers,
     pub(crate) memories: Mutex<HashMap<String, Memory>>,
+    pub(crate) lanes: Lanes,
 }
 
 impl Context {
@@ -114,6 +144,30 @@ impl Context {
         name: &str,
     ) -> Option<std::sync::Arc<Headscale>> {
         self.stores.headscales.get(&ObjectRef::new(name).within(namespace))
+    }
+
+    /// The policies of a Headscale, of which there should be one.
+    pub(crate) fn policies_of(
+        &self,
+        namespace: &str,
+        headscale: &str,
+    ) -> Vec<std::sync::Arc<HeadscalePolicy>> {
+        self.stores.policies.state_filter(|policy| {
+            policy.spec.headscale_ref == headscale
+                && policy.namespace().as_deref() == Some(namespace)
+        })
+    }
+
+    /// The approvers of a Headscale.
+    pub(crate) fn approvers_of(
+        &self,
+        namespace: &str,
+        headscale: &str,
+    ) -> Vec<std::sync::Arc<HeadscaleAutoApprover>> {
+        self.stores.approvers.state_filter(|approver| {
+            approver.spec.headscale_ref == headscale
+                && approver.namespace().as_deref() == Some(namespace)
+        })
     }
 
     /// The users of a Headscale.

@@ -119,6 +119,11 @@ impl Elector {
             };
             let began = Instant::now();
             match timeout(left, self.try_once()).await {
+                // The answer to a process that was stopped meanwhile may have come long ago.
+                Ok(Ok(true)) if began.elapsed() >= self.timing.give_up => {
+                    tracing::error!("Lease {LEASE} was renewed too long ago");
+                    return;
+                }
                 Ok(Ok(true)) => renewed = began,
                 Ok(Ok(false)) => {
                     tracing::error!("somebody else took Lease {LEASE}");

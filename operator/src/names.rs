@@ -23,3 +23,7 @@ pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 
 /// The value of [`MANAGED_BY_LABEL`].
 pub const MANAGED_BY: &str = "headscale-operator";
+
+/// Label of the state Secret of a node whose auth key is reissued: the name of the
+/// HeadscalePreAuthKey that its keys are like.
+pub const REISSUE_LABEL: &str = "headscale.infrado.cloud/reissue";

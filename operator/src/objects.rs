@@ -2,7 +2,9 @@
 
 use std::fmt::Debug;
 
-use headscale_api::kinds::{HeadscalePreAuthKey, HeadscaleUser, names};
+use headscale_api::kinds::{
+    Headscale, HeadscaleAutoApprover, HeadscalePolicy, HeadscalePreAuthKey, HeadscaleUser, names,
+};
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference};
@@ -41,6 +43,10 @@ pub(crate) trait Managed:
     fn conditions(&self) -> &[Condition];
     /// The `metadata.generation` that the status is about.
     fn observed_generation(&self) -> Option<i64>;
+}
+
+/// A kind whose objects stand for something in a Headscale.
+pub(crate) trait Made: Managed {
     /// The name of the Headscale that the spec has.
     fn headscale_ref(&self) -> &str;
     /// Whether something was made in Headscale, as the status says.
@@ -58,7 +64,9 @@ impl Managed for HeadscaleUser {
     fn observed_generation(&self) -> Option<i64> {
         self.status.as_ref().and_then(|status| status.observed_generation)
     }
+}
 
+impl Made for HeadscaleUser {
     fn headscale_ref(&self) -> &str {
         &self.spec.headscale_ref
     }
@@ -79,13 +87,54 @@ impl Managed for HeadscalePreAuthKey {
     fn observed_generation(&self) -> Option<i64> {
         self.status.as_ref().and_then(|status| status.observed_generation)
     }
+}
 
+impl Made for HeadscalePreAuthKey {
     fn headscale_ref(&self) -> &str {
         &self.spec.headscale_ref
     }
 
     fn is_made(&self) -> bool {
         self.status.as_ref().is_some_and(|status| status.key_id.is_some())
+    }
+}
+
+impl Managed for Headscale {
+    const KIND: &'static str = "Headscale";
+    const FINALIZER: &'static str = names::FINALIZER;
+
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map_or(&[], |status| &status.conditions)
+    }
+
+    fn observed_generation(&self) -> Option<i64> {
+        self.status.as_ref().and_then(|status| status.observed_generation)
+    }
+}
+
+impl Managed for HeadscalePolicy {
+    const KIND: &'static str = "HeadscalePolicy";
+    const FINALIZER: &'static str = names::POLICY_FINALIZER;
+
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map_or(&[], |status| &status.conditions)
+    }
+
+    fn observed_generation(&self) -> Option<i64> {
+        self.status.as_ref().and_then(|status| status.observed_generation)
+    }
+}
+
+impl Managed for HeadscaleAutoApprover {
+    const KIND: &'static str = "HeadscaleAutoApprover";
+    const FINALIZER: &'static str = names::AUTOAPPROVER_FINALIZER;
+
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map_or(&[], |status| &status.conditions)
+    }
+
+    fn observed_generation(&self) -> Option<i64> {
+        self.status.as_ref().and_then(|status| status.observed_generation)
     }
 }
 
@@ -109,12 +158,12 @@ pub(crate) fn has_finalizer<K: Managed>(object: &K) -> bool {
 }
 
 /// The Headscale in which the object was made, where that is written down.
-pub(crate) fn made_in<K: Managed>(object: &K) -> Option<&str> {
+pub(crate) fn made_in<K: Made>(object: &K) -> Option<&str> {
     object.annotations().get(INSTANCE_ANNOTATION).map(String::as_str)
 }
 
 /// Whether the spec names another Headscale than the one in which the object was made.
-pub(crate) fn has_moved<K: Managed>(object: &K) -> bool {
+pub(crate) fn has_moved<K: Made>(object: &K) -> bool {
     object.is_made() && made_in(object).is_some_and(|made_in| made_in != object.headscale_ref())
 }
 
@@ -150,6 +199,14 @@ pub(crate) async fn latest<K: Managed>(
     if version(seen) >= written {
         return Ok(Some(seen.clone()));
     }
+    read_again(context, seen).await
+}
+
+/// The object as the API server has it now; `None` where it is gone.
+pub(crate) async fn read_again<K: Managed>(
+    context: &Context,
+    seen: &K,
+) -> Result<Option<K>, KubernetesError> {
     let name = seen.name_any();
     let api = api(context, seen);
     let read = within(|| format!("read {} {name}", K::KIND), api.get_opt(&name)).await?;
@@ -159,7 +216,7 @@ pub(crate) async fn latest<K: Managed>(
 /// Sets finalizer, the annotation of the Headscale, and owners that are not those of the cluster,
 /// in one write that fails where anybody else wrote the object. Nothing is written where nothing
 /// would change.
-pub(crate) async fn hold<K: Managed>(
+pub(crate) async fn hold<K: Made>(
     context: &Context,
     object: K,
     owners: Option<Vec<OwnerReference>>,

@@ -1,11 +1,14 @@
 //! Holds what Headscale has against what was said of it: Headscale tells nobody of changes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use headscale_api::kinds::{Headscale, HeadscalePreAuthKey, HeadscaleUser, names};
 use headscale_client::{PreAuthKey, User};
 use kube::ResourceExt as _;
+use kube::runtime::reflector::ObjectRef;
 
 use crate::conditions;
 use crate::context::Context;
@@ -13,12 +16,28 @@ use crate::objects::Managed as _;
 use crate::pause::jittered;
 
 /// Looks from time to time, for as long as it is polled: two calls for each Headscale, whatever
-/// number of objects it has.
+/// number of objects it has. One that takes long to answer holds up no other.
 pub(crate) async fn poll(context: Arc<Context>) {
+    let mut asked = HashSet::new();
+    let mut answers = FuturesUnordered::new();
     loop {
-        tokio::time::sleep(jittered(context.settings.check_interval)).await;
+        let pause = tokio::time::sleep(jittered(context.settings.check_interval));
+        tokio::pin!(pause);
+        loop {
+            tokio::select! {
+                () = &mut pause => break,
+                Some(answered) = answers.next() => asked.remove(&answered),
+            };
+        }
         for headscale in context.stores.headscales.state() {
-            check(&context, &headscale).await;
+            let context = &context;
+            let place = ObjectRef::from_obj(&*headscale);
+            if asked.insert(place.clone()) {
+                answers.push(async move {
+                    check(context, &headscale).await;
+                    place
+                });
+            }
         }
     }
 }

@@ -8,12 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
-use headscale_api::kinds::{HeadscalePreAuthKey, HeadscaleUser};
+use headscale_api::kinds::{
+    Headscale, HeadscaleAutoApprover, HeadscalePolicy, HeadscalePreAuthKey, HeadscaleUser,
+};
+use k8s_openapi::api::core::v1::Secret;
+use kube::core::PartialObjectMeta;
 use kube::runtime::applier;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Client, ResourceExt as _};
+use kube::{Client, Resource, ResourceExt as _};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -24,13 +28,14 @@ use crate::context::{Context, Settings, Triggers};
 use crate::http_server::{HttpServer, Page};
 use crate::instance::{Clock, Instances};
 use crate::kubernetes::{self, ConnectionError, KubernetesError};
+use crate::lanes::{Lanes, OfHeadscale};
 use crate::lease::{Elector, Timing};
 use crate::metrics::Metrics;
 use crate::names::FIELD_MANAGER;
 use crate::objects::Managed;
 use crate::pause;
 use crate::user::Next;
-use crate::{poll, pre_auth_key, user};
+use crate::{headscale, policy, poll, pre_auth_key, reissue, user};
 
 /// How long what is being done may take when the operator is to end.
 const LAST_STEPS: Duration = Duration::from_secs(20);
@@ -95,8 +100,11 @@ pub(crate) async fn run(args: Args) -> Result<(), Error> {
             Ok(())
         }
         Some(elector) => tokio::select! {
-            () = work => Ok(()),
+            // Whether it still holds the Lease comes first: a process that was stopped and goes on
+            // must not take one more step, which others took meanwhile.
+            biased;
             () = elector.keep() => Err(Error::LeaseLost),
+            () = work => Ok(()),
         },
     };
     metrics.leads(false);
@@ -190,6 +198,11 @@ async fn work(
         namespaces => namespaces.iter().cloned().map(Some).collect(),
     };
     let scopes = scopes.into_iter().map(|namespace| {
+        let (headscales, headscales_queue) = unbounded_channel();
+        let (documents, documents_queue) = unbounded_channel();
+        let (policies, policies_queue) = unbounded_channel();
+        let (approvers, approvers_queue) = unbounded_channel();
+        let (nodes, nodes_queue) = unbounded_channel();
         let (users, users_queue) = unbounded_channel();
         let (keys, keys_queue) = unbounded_channel();
         let (stores, writers) = crate::watch::stores();
@@ -201,8 +214,9 @@ async fn work(
             recorder: recorder.clone(),
             settings: settings.clone(),
             stores: stores.clone(),
-            triggers: Triggers { users, keys },
+            triggers: Triggers { headscales, documents, policies, approvers, nodes, users, keys },
             memories: std::sync::Mutex::new(HashMap::new()),
+            lanes: Lanes::default(),
         });
         let stopped = stopped.clone();
         async move {
@@ -212,12 +226,67 @@ async fn work(
                     () = stores.wait_until_ready() => {}
                     () = until(stopped.clone()) => return,
                 }
-                tracing::info!(namespace, "looking after users and pre-auth keys");
-                let users =
-                    control(&context, users_queue, stores.users.clone(), &stopped, look_at_user);
-                let keys =
-                    control(&context, keys_queue, stores.keys.clone(), &stopped, look_at_key);
-                let controllers = async { tokio::join!(users, keys) };
+                tracing::info!(namespace, "looking after what is declared");
+                let controllers = async {
+                    tokio::join!(
+                        control(
+                            Headscale::KIND,
+                            &context,
+                            headscales_queue,
+                            stores.headscales.clone(),
+                            &stopped,
+                            look_at_headscale,
+                        ),
+                        control(
+                            "Document",
+                            &context,
+                            documents_queue,
+                            stores.headscales.clone(),
+                            &stopped,
+                            look_at_document,
+                        ),
+                        control(
+                            HeadscalePolicy::KIND,
+                            &context,
+                            policies_queue,
+                            stores.policies.clone(),
+                            &stopped,
+                            look_at_policy,
+                        ),
+                        control(
+                            HeadscaleAutoApprover::KIND,
+                            &context,
+                            approvers_queue,
+                            stores.approvers.clone(),
+                            &stopped,
+                            look_at_approver,
+                        ),
+                        control(
+                            HeadscaleUser::KIND,
+                            &context,
+                            users_queue,
+                            stores.users.clone(),
+                            &stopped,
+                            look_at_user,
+                        ),
+                        control(
+                            HeadscalePreAuthKey::KIND,
+                            &context,
+                            keys_queue,
+                            stores.keys.clone(),
+                            &stopped,
+                            look_at_key,
+                        ),
+                        control(
+                            "Node",
+                            &context,
+                            nodes_queue,
+                            stores.nodes.clone(),
+                            &stopped,
+                            look_at_node,
+                        ),
+                    )
+                };
                 tokio::select! {
                     _ = controllers => {}
                     () = poll::poll(Arc::clone(&context)) => {}
@@ -235,6 +304,41 @@ async fn too_long(stopped: watch::Receiver<bool>) {
     tokio::time::sleep(LAST_STEPS).await;
 }
 
+async fn look_at_headscale(
+    object: Arc<Headscale>,
+    context: Arc<Context>,
+) -> Result<Next, KubernetesError> {
+    headscale::reconcile(&context, &object).await
+}
+
+async fn look_at_document(
+    object: Arc<Headscale>,
+    context: Arc<Context>,
+) -> Result<Next, KubernetesError> {
+    policy::reconcile(&context, &object).await
+}
+
+async fn look_at_policy(
+    object: Arc<HeadscalePolicy>,
+    context: Arc<Context>,
+) -> Result<Next, KubernetesError> {
+    policy::reconcile_policy(&context, &object).await
+}
+
+async fn look_at_approver(
+    object: Arc<HeadscaleAutoApprover>,
+    context: Arc<Context>,
+) -> Result<Next, KubernetesError> {
+    policy::reconcile_approver(&context, &object).await
+}
+
+async fn look_at_node(
+    object: Arc<PartialObjectMeta<Secret>>,
+    context: Arc<Context>,
+) -> Result<Next, KubernetesError> {
+    reissue::reconcile(&context, &object).await
+}
+
 async fn look_at_user(
     object: Arc<HeadscaleUser>,
     context: Arc<Context>,
@@ -249,43 +353,50 @@ async fn look_at_key(
     pre_auth_key::reconcile(&context, &object).await
 }
 
-/// How many objects of a kind are looked at at a time: the pace of a Headscale that takes a tenth of
-/// a second for each call.
-const AT_A_TIME: u16 = 16;
-
 /// Looks at the objects of the queue, and again at each when that is due.
 async fn control<K, F>(
+    kind: &'static str,
     context: &Arc<Context>,
     mut queue: UnboundedReceiver<ObjectRef<K>>,
     store: Store<K>,
     stopped: &watch::Receiver<bool>,
     look: impl Fn(Arc<K>, Arc<Context>) -> F + Clone,
 ) where
-    K: Managed,
+    K: Resource<DynamicType = ()> + OfHeadscale + Clone + 'static,
+    ObjectRef<K>: std::fmt::Debug + std::fmt::Display + Send + 'static,
     F: Future<Output = Result<Next, KubernetesError>> + Send,
 {
     let requests = stream::poll_fn(move |poll| queue.poll_recv(poll)).map(Ok::<_, Infallible>);
     let requests = requests.take_until(until(stopped.clone()).boxed());
+    let newest = store.clone();
     let reconcile = move |object: Arc<K>, context: Arc<Context>| {
-        let look = look.clone();
+        let (look, newest) = (look.clone(), newest.clone());
         Box::pin(async move {
+            let namespace = object.namespace().unwrap_or_default();
+            let _turn = context.lanes.turn(kind, namespace, object.headscale()).await;
+            // It may be another one by now.
+            let Some(object) = newest.get(&ObjectRef::from_obj(&*object)) else {
+                return Ok(Action::await_change());
+            };
             let began = context.clock.now();
             let next = look(Arc::clone(&object), Arc::clone(&context)).await;
-            let action = after(&context, &*object, &next);
+            let action = after(kind, &context, &*object, &next);
             let took = context.clock.now().saturating_sub(began);
-            context.metrics.reconciled(K::KIND, action.1, took);
+            context.metrics.reconciled(kind, action.1, took);
             Ok::<_, Infallible>(action.0)
         })
     };
     let never = |_: Arc<K>, _: &Infallible, _: Arc<Context>| Action::await_change();
-    let config = Config::default().concurrency(AT_A_TIME);
+    // Lanes are what bounds it.
+    let config = Config::default().concurrency(0);
     let done = applier(reconcile, never, Arc::clone(context), store, requests, config);
     // What is not there any more when its turn comes is no failure.
     done.for_each(|_| std::future::ready(())).await;
 }
 
 /// When to look again, and how the look ended.
-fn after<K: Managed>(
+fn after<K: Resource>(
+    kind: &'static str,
     context: &Context,
     object: &K,
     next: &Result<Next, KubernetesError>,
@@ -300,9 +411,9 @@ fn after<K: Managed>(
     if let Err(error) = next {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         if error.is_conflict() {
-            tracing::debug!(kind = K::KIND, namespace, name, "{error}");
+            tracing::debug!(kind, namespace, name, "{error}");
         } else {
-            tracing::warn!(kind = K::KIND, namespace, name, "{error}");
+            tracing::warn!(kind, namespace, name, "{error}");
         }
     }
     let failures = match next {

@@ -4,8 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
-use headscale_api::kinds::{Headscale, HeadscalePreAuthKey, HeadscaleUser, names};
-use k8s_openapi::api::core::v1::Secret;
+use headscale_api::kinds::{
+    Headscale, HeadscaleAutoApprover, HeadscalePolicy, HeadscalePreAuthKey, HeadscaleUser, names,
+};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::Api;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{self, ObjectRef, store};
@@ -16,7 +21,7 @@ use kube::{Client, Resource, ResourceExt as _};
 use crate::conditions;
 use crate::context::{Context, Stores};
 use crate::instance::secret_names;
-use crate::names::{MANAGED_BY, MANAGED_BY_LABEL};
+use crate::names::{MANAGED_BY, MANAGED_BY_LABEL, REISSUE_LABEL};
 use crate::objects::{self, Managed};
 use crate::pre_auth_key::decide::{secret_name, user_ref};
 
@@ -26,6 +31,10 @@ const API_KEY: (&str, &str) = ("app.kubernetes.io/component", "api-key");
 /// The writing ends of [`Stores`].
 pub(crate) struct Writers {
     headscales: store::Writer<Headscale>,
+    policies: store::Writer<HeadscalePolicy>,
+    approvers: store::Writer<HeadscaleAutoApprover>,
+    stateful_sets: store::Writer<StatefulSet>,
+    nodes: store::Writer<PartialObjectMeta<Secret>>,
     users: store::Writer<HeadscaleUser>,
     keys: store::Writer<HeadscalePreAuthKey>,
     secrets: store::Writer<PartialObjectMeta<Secret>>,
@@ -34,13 +43,21 @@ pub(crate) struct Writers {
 /// Empty stores, and what fills them.
 pub(crate) fn stores() -> (Stores, Writers) {
     let (headscales, headscales_writer) = reflector::store();
+    let (policies, policies_writer) = reflector::store();
+    let (approvers, approvers_writer) = reflector::store();
+    let (stateful_sets, stateful_sets_writer) = reflector::store();
+    let (nodes, nodes_writer) = reflector::store();
     let (users, users_writer) = reflector::store();
     let (keys, keys_writer) = reflector::store();
     let (secrets, secrets_writer) = reflector::store();
     (
-        Stores { headscales, users, keys, secrets },
+        Stores { headscales, policies, approvers, stateful_sets, nodes, users, keys, secrets },
         Writers {
             headscales: headscales_writer,
+            policies: policies_writer,
+            approvers: approvers_writer,
+            stateful_sets: stateful_sets_writer,
+            nodes: nodes_writer,
             users: users_writer,
             keys: keys_writer,
             secrets: secrets_writer,
@@ -53,6 +70,10 @@ impl Stores {
     pub(crate) async fn wait_until_ready(&self) {
         // They fail when their writers are gone, which is when the operator ends.
         self.headscales.wait_until_ready().await.ok();
+        self.policies.wait_until_ready().await.ok();
+        self.approvers.wait_until_ready().await.ok();
+        self.stateful_sets.wait_until_ready().await.ok();
+        self.nodes.wait_until_ready().await.ok();
         self.users.wait_until_ready().await.ok();
         self.keys.wait_until_ready().await.ok();
         self.secrets.wait_until_ready().await.ok();
@@ -129,7 +150,117 @@ pub(crate) async fn watch(context: Arc<Context>, namespace: Option<String>, writ
                 }
             }
         });
-    tokio::join!(headscales, users, keys, secrets);
+    let policies = watcher(api::<HeadscalePolicy>(client, namespace), Config::default())
+        .default_backoff()
+        .modify(strip)
+        .reflect(writers.policies)
+        .for_each(|event| {
+            if let Some((policy, is_gone)) = touched(event, HeadscalePolicy::KIND) {
+                if is_gone {
+                    context.forget(&policy.uid().unwrap_or_default());
+                }
+                let namespace = policy.namespace().unwrap_or_default();
+                context.triggers.document(&namespace, &policy.spec.headscale_ref);
+                // It fails when the operator ends.
+                context.triggers.policies.send(ObjectRef::from_obj(&policy)).ok();
+            }
+            std::future::ready(())
+        });
+    let approvers = watcher(api::<HeadscaleAutoApprover>(client, namespace), Config::default())
+        .default_backoff()
+        .modify(strip)
+        .reflect(writers.approvers)
+        .for_each(|event| {
+            if let Some((approver, is_gone)) = touched(event, HeadscaleAutoApprover::KIND) {
+                if is_gone {
+                    context.forget(&approver.uid().unwrap_or_default());
+                }
+                let namespace = approver.namespace().unwrap_or_default();
+                context.triggers.document(&namespace, &approver.spec.headscale_ref);
+                context.triggers.approvers.send(ObjectRef::from_obj(&approver)).ok();
+            }
+            std::future::ready(())
+        });
+    let stateful_sets = watcher(api(client, namespace), Config::default().labels(&label))
+        .default_backoff()
+        .modify(strip)
+        .reflect(writers.stateful_sets)
+        .for_each(|event| {
+            if let Some((set, _)) = touched(event, "StatefulSet") {
+                child_changed(&context, &set);
+            }
+            std::future::ready(())
+        });
+    let nodes: Api<PartialObjectMeta<Secret>> = match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    let nodes = watcher(nodes, Config::default().labels(REISSUE_LABEL))
+        .default_backoff()
+        .modify(|secret| {
+            secret.metadata.managed_fields = None;
+            secret.metadata.annotations = None;
+        })
+        .reflect(writers.nodes)
+        .for_each(|event| {
+            if let Some((node, _)) = touched(event, "Secret") {
+                context.triggers.nodes.send(ObjectRef::from_obj(&node)).ok();
+            }
+            std::future::ready(())
+        });
+    let children = async {
+        tokio::join!(
+            children::<ConfigMap>(&context, namespace, &label, "ConfigMap"),
+            children::<Service>(&context, namespace, &label, "Service"),
+            children::<ServiceAccount>(&context, namespace, &label, "ServiceAccount"),
+            children::<Role>(&context, namespace, &label, "Role"),
+            children::<RoleBinding>(&context, namespace, &label, "RoleBinding"),
+            children::<Ingress>(&context, namespace, &label, "Ingress"),
+        )
+    };
+    tokio::join!(
+        headscales,
+        users,
+        keys,
+        secrets,
+        policies,
+        approvers,
+        stateful_sets,
+        nodes,
+        children
+    );
+}
+
+/// Follows the objects of this kind that instances are made of, of which nothing is kept.
+async fn children<K>(context: &Context, namespace: Option<&str>, label: &str, kind: &'static str)
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + Send
+        + 'static,
+{
+    let api: Api<PartialObjectMeta<K>> = match namespace {
+        Some(namespace) => Api::namespaced(context.client.clone(), namespace),
+        None => Api::all(context.client.clone()),
+    };
+    watcher(api, Config::default().labels(label))
+        .default_backoff()
+        .for_each(|event| {
+            if let Some((child, _)) = touched(event, kind) {
+                child_changed(context, &child);
+            }
+            std::future::ready(())
+        })
+        .await;
+}
+
+/// Has the instance looked at that the object belongs to.
+fn child_changed<K: Resource>(context: &Context, child: &K) {
+    let owner = child.owner_references().iter().find(|owner| owner.controller == Some(true));
+    if let Some(owner) = owner.filter(|owner| owner.kind == Headscale::KIND) {
+        context.triggers.headscale(&child.namespace().unwrap_or_default(), &owner.name);
+    }
 }
 
 fn strip<K: Resource>(object: &mut K) {
@@ -167,6 +298,12 @@ fn headscale_changed(
     headscale: &Headscale,
     is_gone: bool,
 ) {
+    let (namespace, name) = (headscale.namespace().unwrap_or_default(), headscale.name_any());
+    context.triggers.headscale(&namespace, &name);
+    context.triggers.document(&namespace, &name);
+    if is_gone {
+        context.forget(&headscale.uid().unwrap_or_default());
+    }
     let place = (headscale.namespace(), headscale.name_any());
     let conditions = headscale.status.as_ref().map_or(&[][..], |status| &status.conditions);
     let now = SeenHeadscale {
@@ -190,6 +327,12 @@ fn headscale_changed(
     }
     for key in context.keys_of(&place.0, &place.1) {
         context.triggers.key(&key);
+    }
+    for policy in context.policies_of(&place.0, &place.1) {
+        context.triggers.policies.send(ObjectRef::from_obj(&*policy)).ok();
+    }
+    for approver in context.approvers_of(&place.0, &place.1) {
+        context.triggers.approvers.send(ObjectRef::from_obj(&*approver)).ok();
     }
 }
 

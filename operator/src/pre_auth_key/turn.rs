@@ -84,8 +84,8 @@ pub(super) enum Failure {
         /// Whose.
         why: String,
     },
-    /// The object is gone, or is about to be.
-    #[error("the object is being deleted")]
+    /// The object is gone, is about to be, or wants something else by now.
+    #[error("the object is not what it was")]
     Gone,
     /// So much time passed since the intent was written that asking for the key is not safe.
     #[error(
@@ -380,7 +380,7 @@ impl<'a> Turns<'a> {
         need: Need,
         old_until: Timestamp,
     ) -> Result<Turn, Failure> {
-        if home.secret.is_none() && !self.is_wanted_still().await? {
+        if !self.is_wanted_still().await? {
             return Err(Failure::Gone);
         }
         let (clock, deadline) = (&self.context.clock, self.context.settings.send_deadline);
@@ -426,8 +426,9 @@ impl<'a> Turns<'a> {
         Ok(Turn::Published { id, expiration: token.expiration(), need })
     }
 
-    /// Whether the object is there and is to stay, as the API server has it now: a key that is made
-    /// for one that is gone would be nobody's.
+    /// Whether the object is there, is to stay and wants this key, as the API server has it now: what
+    /// is seen may be old. A key that is made for one that is gone would be nobody's, and one for
+    /// what was wanted before would take the place of the right one.
     async fn is_wanted_still(&self) -> Result<bool, KubernetesError> {
         let (namespace, name) = (self.key.namespace().unwrap_or_default(), self.key.name_any());
         let api: Api<HeadscalePreAuthKey> =
@@ -435,7 +436,9 @@ impl<'a> Turns<'a> {
         let what = || format!("read HeadscalePreAuthKey {name}");
         let read = within(what, api.get_opt(&name)).await?;
         Ok(read.is_some_and(|read| {
-            read.uid().as_ref() == Some(&self.uid) && read.metadata.deletion_timestamp.is_none()
+            read.uid().as_ref() == Some(&self.uid)
+                && read.metadata.deletion_timestamp.is_none()
+                && read.spec == self.key.spec
         }))
     }
 

@@ -144,6 +144,15 @@ pub(crate) async fn reconcile(
                 known.fresh = fresh;
             }
             (Decision::Create(new), Some(headscale)) => {
+                // What is seen may be old, and a user that is made for an object that is gone would
+                // be nobody's.
+                let Some(there) = objects::read_again(context, &user).await? else {
+                    return Ok(Next::Failed);
+                };
+                if objects::deleted_at(&there).is_some() || there.spec != user.spec {
+                    user = there;
+                    continue;
+                }
                 let made = match context.instances.get(&headscale).await {
                     Ok(instance) => {
                         let call = async |http: &headscale_client::HttpClient| {

@@ -37,13 +37,15 @@ pub(crate) const HEADSCALE: &str = "hs";
 pub(crate) struct Bench {
     pub(crate) cluster: &'static ControlPlane,
     pub(crate) namespace: String,
+    pub(crate) version: Version,
     pub(crate) directory: TempDir,
     pub(crate) headscale: StandIn,
     pub(crate) proxy: Proxy,
     pub(crate) key: ApiKey,
     /// A client of the stand-in, past the proxy.
     pub(crate) http: HttpClient,
-    proxied: String,
+    /// What the operator reaches the stand-in by.
+    pub(crate) proxied: String,
     token: String,
     operator: Operator,
 }
@@ -83,6 +85,15 @@ impl Bench {
 
     /// As [`Bench::new`], on a control plane where the kinds are defined.
     pub(crate) async fn on(cluster: &'static ControlPlane, version: Version) -> Self {
+        Self::tuned(cluster, version, |_| {}).await
+    }
+
+    /// As [`Bench::on`], with a stand-in that `tune` has a say in.
+    pub(crate) async fn tuned(
+        cluster: &'static ControlPlane,
+        version: Version,
+        tune: impl FnOnce(&mut Options),
+    ) -> Self {
         let namespace = cluster.namespace().await;
         let client = cluster.client();
         for document in include_str!("../../manifests/rbac.yaml").split("---\n") {
@@ -102,6 +113,7 @@ impl Bench {
         let directory = tempfile::tempdir().expect("a directory");
         let mut options = Options::new(version, directory.path().join("headscale")).on_tcp();
         options.policy_mode = PolicyMode::Database;
+        tune(&mut options);
         let headscale = StandIn::start(options).await.expect("a stand-in");
         let key = format!("hskey-api-ofThisBench1-{}", "k".repeat(64));
         let key = ApiKey::parse(&key).expect("a key");
@@ -134,6 +146,7 @@ impl Bench {
         let bench = Self {
             cluster,
             namespace,
+            version,
             directory,
             headscale,
             proxy,

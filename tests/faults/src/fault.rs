@@ -38,6 +38,17 @@ pub enum When {
     After,
 }
 
+/// An answer that the upstream did not give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its headers, but for its length.
+    pub headers: Vec<(&'static str, String)>,
+    /// Its body.
+    pub body: String,
+}
+
 /// Harm to one request. Where the connection is cut, all of its requests are, which matters for
 /// HTTP/2.
 #[derive(Debug)]
@@ -50,6 +61,8 @@ pub enum Fault {
     Delay(Duration),
     /// Answers with this status and no body, without forwarding the request.
     Status(u16),
+    /// Answers with this, without forwarding the request.
+    Answer(Answer),
     /// Passes on the answer's head and half of its body, then cuts the connection. An answer
     /// without a body is cut whole.
     Truncate,

@@ -12,7 +12,7 @@ mod listener;
 mod proxy;
 mod upstream;
 
-pub use fault::{Fault, RequestInfo, When};
+pub use fault::{Answer, Fault, RequestInfo, When};
 pub use late::{Late, Release};
 pub use listener::Protocol;
 pub use proxy::Proxy;

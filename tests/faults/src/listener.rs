@@ -239,6 +239,13 @@ impl Listener {
             Fault::Status(status) => {
                 Response::builder().status(status).body(body::full(Default::default(), None)).ok()
             }
+            Fault::Answer(answer) => {
+                let mut response = Response::builder().status(answer.status);
+                for (name, value) in answer.headers {
+                    response = response.header(name, value);
+                }
+                response.body(body::full(answer.body.into(), None)).ok()
+            }
             Fault::Truncate => {
                 let (parts, content) = self.target.exchange(request).await.ok()?.into_parts();
                 let bytes = content.to_bytes();
