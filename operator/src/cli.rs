@@ -8,17 +8,19 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser};
-use headscale_acl::policy::Nanoseconds;
+use headscale_service::durations::{parse_positive, parse_unsigned};
+use headscale_service::logging::LogArgs;
+use headscale_service::program;
 
+use crate::go_flags::{GoFlags, boolean};
 use crate::kubernetes::ConnectionArgs;
-use crate::logging::{Format, Level};
 
 /// The operator of Headscale: what is declared is what runs.
 ///
 /// It looks after HeadscaleUser and HeadscalePreAuthKey objects, and takes the flags of the Go
-/// operator that its manifests set.
+/// operator too, also with one dash.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "headscale-operator", version, max_term_width = 100)]
+#[command(name = "headscale-operator", version, max_term_width = 100, args_override_self = true)]
 pub struct Args {
     /// Where /metrics is served, such as `:8080`; `0` for nowhere
     #[arg(long, value_name = "ADDRESS", default_value = "0")]
@@ -34,6 +36,7 @@ pub struct Args {
         require_equals = true,
         default_value_t = false,
         default_missing_value = "true",
+        value_parser = boolean,
         action = clap::ArgAction::Set
     )]
     pub(crate) leader_elect: bool,
@@ -45,21 +48,21 @@ pub struct Args {
     pub(crate) namespaces: Vec<String>,
     /// How long an object that is deleted waits for a Headscale that does not answer, before it
     /// goes and what it stands for stays there
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse_unsigned)]
     pub(crate) deletion_patience: Duration,
     /// How often each object is looked at when nothing happens
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = positive)]
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = parse_positive)]
     pub(crate) resync: Duration,
     /// How often what Headscale has is held against what was said of it
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = positive)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_positive)]
     pub(crate) check_interval: Duration,
     /// How long after it was written down a pre-auth key may be asked for; the same for all
     /// operators of a cluster
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = positive)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_positive)]
     pub(crate) send_deadline: Duration,
     /// How long a request for a pre-auth key may be on its way; the same for all operators of a
     /// cluster
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = positive)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_positive)]
     pub(crate) in_flight: Duration,
     /// Reach the Headscale that is at HOST (SERVICE.NAMESPACE.svc) at ADDRESS (IP:PORT) instead:
     /// for an operator outside the cluster
@@ -70,24 +73,10 @@ pub struct Args {
     pub(crate) pod_name: String,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
-    /// How log lines look
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "json",
-        env = "LOG_FORMAT",
-        ignore_case = true
-    )]
-    pub(crate) log_format: Format,
-    /// The least that is logged
-    #[arg(
-        long,
-        value_name = "LEVEL",
-        default_value = "info",
-        env = "LOG_LEVEL",
-        ignore_case = true
-    )]
-    pub(crate) log_level: Level,
+    #[command(flatten)]
+    pub(crate) logs: LogArgs,
+    #[command(flatten)]
+    pub(crate) go: GoFlags,
 }
 
 /// Where to listen: the first of these addresses that can be had; nowhere without any.
@@ -122,20 +111,6 @@ impl fmt::Display for Bind {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no duration: write 500ms, 30s or 5m");
-    let read = Nanoseconds::parse_go(text).map_err(|_| wrong())?;
-    u64::try_from(read.0).map(Duration::from_nanos).map_err(|_| wrong())
-}
-
-fn positive(text: &str) -> Result<Duration, String> {
-    let duration = duration(text)?;
-    if duration.is_zero() {
-        return Err(format!("`{text}` is not longer than nothing: write 500ms, 30s or 5m"));
-    }
-    Ok(duration)
-}
-
 fn resolve(text: &str) -> Result<(String, SocketAddr), String> {
     let wrong = || format!("`{text}` is not HOST=IP:PORT");
     let (host, address) = text.split_once('=').ok_or_else(wrong)?;
@@ -151,33 +126,33 @@ pub fn command() -> clap::Command {
 /// Runs what the arguments ask for, the first of which is the program's name; gives what the
 /// process ends with.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // Nothing of ours has a short name of more than a letter.
+    let is_long = |name: &str| name.len() > 1;
+    let arguments =
+        arguments.into_iter().map(|argument| program::with_two_dashes(argument, is_long));
     let args = match Args::try_parse_from(arguments) {
         Ok(args) => args,
-        Err(error) => {
-            let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            // Where standard error is closed, the exit code is all that can be told.
-            return error.print().map_or(ExitCode::from(code), |()| ExitCode::from(code));
-        }
+        Err(error) => return program::refuse(&error),
     };
-    if let Err(error) = crate::logging::start(args.log_format, args.log_level) {
-        return fail(&error);
-    }
-    // One thread is enough for waiting, and takes the least memory.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error),
-    };
-    let done = runtime.block_on(crate::run::run(args));
-    // Requests that hang in system calls must not hold the process.
-    runtime.shutdown_background();
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
-    }
+    let logs = args.go.logs(&args.logs);
+    program::run("headscale_operator", &logs, async {
+        tell(&args);
+        crate::run::run(args).await.map_err(|error| (1, error))
+    })
 }
 
-fn fail(error: &dyn fmt::Display) -> ExitCode {
-    tracing::error!("{error}");
-    ExitCode::FAILURE
+/// Says what is asked for by flags of the Go operator, and not done.
+fn tell(args: &Args) {
+    let ignored = args.go.without_effect().join(", ");
+    if !ignored.is_empty() {
+        tracing::warn!("flags of the Go operator that change nothing here: {ignored}");
+    }
+    if args.metrics_bind_address.0.is_some() && args.go.wants_secure_metrics() {
+        tracing::warn!(
+            "/metrics is served over plain HTTP at {}, to everybody who reaches it: there is no \
+             --metrics-secure here; have a NetworkPolicy choose who does, and whoever scrapes it \
+             use http",
+            args.metrics_bind_address
+        );
+    }
 }

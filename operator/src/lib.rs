@@ -15,13 +15,11 @@
 pub mod cli;
 pub mod conditions;
 mod context;
+mod go_flags;
 mod headscale;
-mod http_server;
 pub mod instance;
-mod kubernetes;
 mod lanes;
 pub mod lease;
-mod logging;
 mod metrics;
 pub mod names;
 mod objects;
@@ -33,3 +31,5 @@ mod reissue;
 mod run;
 pub mod user;
 mod watch;
+
+pub(crate) use headscale_service::kubernetes;

@@ -17,11 +17,8 @@ use serde_json::{Value, json};
 
 use crate::conditions;
 use crate::context::Context;
-use crate::kubernetes::{KubernetesError, within};
+use crate::kubernetes::{self, KubernetesError, within};
 use crate::names::{FIELD_MANAGER, FORCE_DELETE_ANNOTATION, INSTANCE_ANNOTATION};
-
-/// The longest note of an Event, in bytes.
-const MAX_NOTE: usize = 1000;
 
 /// A kind that the operator looks after.
 pub(crate) trait Managed:
@@ -338,7 +335,7 @@ pub(crate) async fn tell<K: Managed>(
     let event = Event {
         type_: if is_good { EventType::Normal } else { EventType::Warning },
         reason: reason.to_owned(),
-        note: Some(cut(note)),
+        note: Some(kubernetes::note(note)),
         action: "Reconcile".to_owned(),
         secondary: None,
     };
@@ -346,11 +343,6 @@ pub(crate) async fn tell<K: Managed>(
     if let Err(error) = posted {
         tracing::debug!(%error, reason, "an Event could not be posted");
     }
-}
-
-fn cut(note: &str) -> String {
-    let end = (0..=MAX_NOTE.min(note.len())).rev().find(|end| note.is_char_boundary(*end));
-    note.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
 }
 
 /// Since when the object is being deleted.

@@ -11,6 +11,7 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use headscale_api::kinds::{
     Headscale, HeadscaleAutoApprover, HeadscalePolicy, HeadscalePreAuthKey, HeadscaleUser,
 };
+use headscale_service::http_server::{HttpServer, Page};
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
 use kube::runtime::applier;
@@ -25,7 +26,6 @@ use tokio::sync::watch;
 
 use crate::cli::Args;
 use crate::context::{Context, Settings, Triggers};
-use crate::http_server::{HttpServer, Page};
 use crate::instance::{Clock, Instances};
 use crate::kubernetes::{self, ConnectionError, KubernetesError};
 use crate::lanes::{Lanes, OfHeadscale};
@@ -79,7 +79,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Error> {
     });
     let metrics = Metrics::default();
     serve(&args, &metrics).await?;
-    let client = kubernetes::client(&args.connection).await?;
+    let client = kubernetes::client(&args.connection, None).await?;
     let identity = identity(&args.pod_name);
     let mut elector = args.leader_elect.then(|| {
         let namespace = args.lease_namespace.clone().filter(|namespace| !namespace.is_empty());
@@ -116,9 +116,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Error> {
 
 /// A name that no other process has.
 fn identity(pod_name: &str) -> String {
-    let host = rustix::system::uname();
-    let host = host.nodename().to_string_lossy();
-    let name = if pod_name.is_empty() { &*host } else { pod_name };
+    let name = kubernetes::pod_name(pod_name);
     format!("{name}_{:08x}", getrandom::u32().unwrap_or_else(|_| std::process::id()))
 }
 
@@ -148,11 +146,7 @@ async fn serve(args: &Args, metrics: &Metrics) -> Result<(), Error> {
         let metrics = metrics.clone();
         tokio::spawn(server.serve(move |path| match path {
             "/healthz" | "/readyz" if !is_metrics => Some(Page::health(true, "ok")),
-            "/metrics" if is_metrics => Some(Page {
-                status: hyper::StatusCode::OK,
-                kind: "application/openmetrics-text; version=1.0.0; charset=utf-8",
-                text: metrics.encode(),
-            }),
+            "/metrics" if is_metrics => Some(Page::metrics(metrics.encode())),
             _ => None,
         }));
     }

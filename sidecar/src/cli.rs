@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use headscale_service::logging::LogArgs;
+use headscale_service::program;
 
-use crate::logging::{Format, Level};
 use crate::{apikey, authkey, backup};
 
 /// The sidecar of Headscale and of its nodes: keys that are never lost.
@@ -15,26 +16,8 @@ use crate::{apikey, authkey, backup};
 #[derive(Clone, Debug, Parser)]
 #[command(name = "headscale-sidecar", version, max_term_width = 100)]
 pub struct Cli {
-    /// How log lines look
-    #[arg(
-        long,
-        global = true,
-        value_name = "FORMAT",
-        default_value = "json",
-        env = "LOG_FORMAT",
-        ignore_case = true
-    )]
-    log_format: Format,
-    /// The least that is logged
-    #[arg(
-        long,
-        global = true,
-        value_name = "LEVEL",
-        default_value = "info",
-        env = "LOG_LEVEL",
-        ignore_case = true
-    )]
-    log_level: Level,
+    #[command(flatten)]
+    logs: LogArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -64,14 +47,8 @@ fn compatible(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         return all;
     }
     for argument in all.iter_mut().skip(1) {
-        let text = argument.to_string_lossy();
-        let flag = text.strip_prefix('-').filter(|rest| !rest.starts_with('-'));
-        let is_go = flag.is_some_and(|flag| {
-            GO_FLAGS.contains(&flag.split_once('=').map_or(flag, |(name, _)| name))
-        });
-        if is_go {
-            *argument = format!("-{text}").into();
-        }
+        let taken = std::mem::take(argument);
+        *argument = program::with_two_dashes(taken, |name| GO_FLAGS.contains(&name));
     }
     all.insert(1.min(all.len()), "apikey".into());
     all
@@ -96,22 +73,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match parse(arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            // Where standard error is closed, the exit code is all that can be told.
-            return error.print().map_or(ExitCode::from(code), |()| ExitCode::from(code));
-        }
+        Err(error) => return program::refuse(&error),
     };
-    if let Err(error) = crate::logging::start(cli.log_format, cli.log_level) {
-        return fail(1, &error);
-    }
-    // One thread is enough for waiting, and takes the least memory.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(1, &error),
-    };
-    let done = runtime.block_on(async {
+    program::run("headscale_sidecar", &cli.logs, async {
         match cli.command {
             Command::Apikey(args) => {
                 apikey::run(*args).await.map_err(|error| (error.exit_code(), error.to_string()))
@@ -123,16 +87,5 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 backup::run(args).await.map_err(|error| (error.exit_code(), error.to_string()))
             }
         }
-    });
-    // Requests that hang in system calls must not hold the process.
-    runtime.shutdown_background();
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err((code, error)) => fail(code, &error),
-    }
-}
-
-fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    tracing::error!("{error}");
-    ExitCode::from(code)
+    })
 }

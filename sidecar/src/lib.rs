@@ -12,7 +12,4 @@ pub mod apikey;
 pub mod authkey;
 pub mod backup;
 pub mod cli;
-mod durations;
-mod http_server;
 pub mod kubernetes;
-mod logging;

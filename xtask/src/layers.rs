@@ -24,10 +24,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("headscale-standin", &["headscale-acl", "headscale-client"]),
     ("headscale-contract", &[]),
     ("headscale-client", &["headscale-keys"]),
-    ("headscale-sidecar", &["headscale-acl", "headscale-client", "headscale-keys"]),
+    ("headscale-service", &["headscale-acl"]),
+    (
+        "headscale-sidecar",
+        &["headscale-acl", "headscale-client", "headscale-keys", "headscale-service"],
+    ),
     (
         "headscale-operator",
-        &["headscale-acl", "headscale-api", "headscale-client", "headscale-keys"],
+        &[
+            "headscale-acl",
+            "headscale-api",
+            "headscale-client",
+            "headscale-keys",
+            "headscale-service",
+        ],
     ),
     ("headscale-policy-host", &["headscale-acl"]),
     (

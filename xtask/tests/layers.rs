@@ -35,6 +35,7 @@ fn workspace_with(rows: &[(&str, &[&str])]) -> Graph {
         ("headscale-operator!", &["headscale-client"]),
         ("headscale-policy-host*", &["headscale-acl"]),
         ("headscale-policy-registry*", &[]),
+        ("headscale-service*", &[]),
         ("headscale-sidecar!", &["headscale-client"]),
         ("headscale-standin!", &[]),
         ("headscale-testkit*", &[]),

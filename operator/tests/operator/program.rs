@@ -136,3 +136,110 @@ impl Running {
         rest.split_once('"').expect("an address").0.to_owned()
     }
 }
+
+/// What the program says where it is started with these arguments and a kubeconfig that is not
+/// there, and the code that it ends with.
+fn said(arguments: &[&str]) -> (String, Option<i32>) {
+    let output = Command::new(env!("CARGO_BIN_EXE_headscale-operator"))
+        .env_clear()
+        .args(["--kubeconfig=/nowhere", "--health-probe-bind-address=0"])
+        .args(arguments)
+        .output()
+        .expect("it starts");
+    let text = [output.stdout, output.stderr].concat();
+    (String::from_utf8(text).expect("UTF-8"), output.status.code())
+}
+
+#[test]
+fn the_command_line_of_the_go_operator_is_taken() {
+    let (text, code) = said(&[
+        "-leader-elect",
+        "--health-probe-bind-address=:0",
+        "--metrics-bind-address=127.0.0.1:0",
+        "--metrics-secure",
+        "--metrics-cert-path=/tls",
+        "--metrics-cert-name=tls.crt",
+        "--metrics-cert-key=tls.key",
+        "--webhook-cert-path=",
+        "--webhook-cert-name=tls.crt",
+        "--webhook-cert-key=tls.key",
+        "--enable-http2=false",
+        "--zap-devel=false",
+        "--zap-encoder=json",
+        "--zap-log-level=info",
+        "-zap-stacktrace-level=error",
+        "-zap-time-encoding",
+        "rfc3339",
+    ]);
+    assert_eq!(code, Some(1), "{text}");
+    let warnings: Vec<&str> = text.lines().filter(|line| line.contains("WARN")).collect();
+    let [ignored, plain] = *warnings else { panic!("two warnings: {text}") };
+    assert!(
+        ignored.contains(
+            "flags of the Go operator that change nothing here: --zap-stacktrace-level, \
+             --zap-time-encoding, --metrics-cert-path, --metrics-cert-name, --metrics-cert-key, \
+             --webhook-cert-path, --webhook-cert-name, --webhook-cert-key"
+        ),
+        "{ignored}"
+    );
+    assert!(plain.contains("over plain HTTP at 127.0.0.1:0"), "{plain}");
+    assert!(text.lines().any(|line| line.contains("kubeconfig /nowhere")), "{text}");
+}
+
+#[test]
+fn what_the_go_operator_would_serve_as_ours_does_is_nothing_to_warn_of() {
+    let metrics = "--metrics-bind-address=127.0.0.1:0";
+    for arguments in [
+        &[metrics, "--metrics-secure=false", "--enable-http2=f"][..],
+        &[metrics],
+        &["--metrics-bind-address=0", "--metrics-secure=true"],
+    ] {
+        let (text, _) = said(arguments);
+        assert!(!text.contains("WARN"), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn logs_are_as_zap_is_told() {
+    // A format and the least of levels; what the program ends with is an error, and shown by all.
+    for (arguments, is_json, is_info_shown) in [
+        (&[][..], true, true),
+        (&["--zap-encoder=console"], false, true),
+        (&["--zap-devel"], false, true),
+        (&["--zap-devel", "--zap-encoder=JSON"], true, true),
+        (&["--log-format=text", "--zap-log-level=error"], false, false),
+        (&["--zap-log-level=panic"], true, false),
+        (&["--log-level=error", "--zap-log-level=5"], true, true),
+        (&["--zap-log-level=error", "--zap-log-level=Debug"], true, true),
+    ] {
+        let (text, _) = said(&[&["--metrics-bind-address=127.0.0.1:0"], arguments].concat());
+        assert!(text.contains("kubeconfig /nowhere"), "{arguments:?}: {text}");
+        assert_eq!(text.starts_with('{'), is_json, "{arguments:?}: {text}");
+        assert_eq!(text.contains("serving /metrics"), is_info_shown, "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn a_wrong_value_of_a_go_flag_is_refused_with_what_can_be_written() {
+    for (argument, hint) in [
+        ("--zap-log-level=loud", "write debug, info or error"),
+        ("--zap-log-level=0", "write debug, info or error"),
+        ("--zap-encoder=xml", "write json or console"),
+        ("--metrics-secure=maybe", "neither true nor false"),
+        ("--zap-nothing=1", "unexpected argument"),
+    ] {
+        let (text, code) = said(&[argument]);
+        assert_eq!(code, Some(2), "{argument}: {text}");
+        assert!(text.contains(hint), "{argument}: {text}");
+    }
+}
+
+#[test]
+fn help_shows_no_flag_that_is_there_for_the_go_operator_only() {
+    let (text, code) = said(&["--help"]);
+    assert_eq!(code, Some(0), "{text}");
+    for flag in ["zap", "webhook", "metrics-secure", "metrics-cert", "http2"] {
+        assert!(!text.contains(flag), "{flag} in {text}");
+    }
+    assert!(text.contains("--log-level"), "{text}");
+}

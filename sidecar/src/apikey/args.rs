@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use clap::builder::{NonEmptyStringValueParser, OsStringValueParser, TypedValueParser as _};
 use headscale_keys::{Settings, SettingsError};
+use headscale_service::durations;
+use headscale_service::kubernetes::ConnectionArgs;
 use jiff::SignedDuration;
 
 use super::headscale::{Access, Address};
 use super::manager::Limits;
-use crate::durations;
-use crate::kubernetes::ConnectionArgs;
 
 /// Keep one working API key in one Secret.
 ///

@@ -1,14 +1,12 @@
 //! Events, for whoever asks Kubernetes what happened.
 
+use headscale_service::kubernetes;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time};
 use kube::api::{Api, PostParams};
 
 use crate::kubernetes::FIELD_MANAGER;
-
-/// The longest note that Kubernetes takes, in bytes.
-const MAX_NOTE: usize = 1024;
 
 /// Whether an Event is about something that went well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +56,7 @@ impl Events {
             first_timestamp: Some(Time(now)),
             last_timestamp: Some(Time(now)),
             involved_object: about,
-            message: Some(cut(note)),
+            message: Some(kubernetes::note(note)),
             reason: Some(reason.to_owned()),
             reporting_component: Some(FIELD_MANAGER.to_owned()),
             reporting_instance: Some(FIELD_MANAGER.to_owned()),
@@ -81,9 +79,4 @@ impl Events {
             Err(error) => tracing::debug!(%error, reason, "an Event could not be posted"),
         }
     }
-}
-
-fn cut(note: &str) -> String {
-    let end = (0..=MAX_NOTE.min(note.len())).rev().find(|end| note.is_char_boundary(*end));
-    note.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
 }

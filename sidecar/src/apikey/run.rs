@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use headscale_client::ErrorKind;
 use headscale_keys::{SettingsError, State, Verified};
+use headscale_service::http_server::HttpServer;
+use headscale_service::kubernetes::{ConnectionError, pod_name};
+use headscale_service::pause::{Backoff, jittered};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
@@ -17,17 +20,15 @@ use super::headscale::{Headscale, HeadscaleError};
 use super::manager::{Failure, Idle, Manager, Turn};
 use super::status::Status;
 use super::store::{SecretStore, StoreError};
-use crate::http_server::HttpServer;
-use crate::kubernetes::{self, ConnectionError};
+use crate::kubernetes;
 
 /// How long one call of Headscale may take.
 const CALL: Duration = Duration::from_secs(10);
 /// How often it is said again that nothing has changed.
 const SAY_AGAIN: Duration = Duration::from_secs(30);
-/// The pause after a first failure; it doubles with each.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// The longest pause after failures: this long after its end an outage is over for us too.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The pauses after failures. The longest: this long after its end an outage is over for us too.
+const BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(250), longest: Duration::from_secs(30) };
 /// So many steps follow one another without a pause. No plan has more: 17 replaced keys at most are
 /// deleted and forgotten one by one, and a key is made.
 const MANY_STEPS: u32 = 60;
@@ -146,7 +147,7 @@ async fn keep(args: Args) -> Result<(), Error> {
         settings,
         args.limits(),
         &name,
-        &me(&args.pod_name),
+        &pod_name(&args.pod_name),
     );
     let keeper = Keeper {
         manager,
@@ -160,14 +161,6 @@ async fn keep(args: Args) -> Result<(), Error> {
         steps: 0,
     };
     keeper.run().await
-}
-
-/// The name that this process keeps when it starts anew: the pod's, which is the host's.
-fn me(pod_name: &str) -> String {
-    if !pod_name.is_empty() {
-        return pod_name.to_owned();
-    }
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 fn ended() -> Result<(), Error> {
@@ -238,7 +231,7 @@ impl Keeper {
                 );
             }
             failures += 1;
-            let pause = backoff(failures).min(Duration::from_secs(1));
+            let pause = BACKOFF.after(failures).min(Duration::from_secs(1));
             self.status.alive(pause);
             self.manager.clock().sleep(pause.min(self.args.wait.saturating_sub(waited))).await;
         }
@@ -257,7 +250,7 @@ impl Keeper {
         self.did(turn).await;
         // Steps come to an end, unless somebody undoes each of them.
         self.steps = self.steps.saturating_add(1);
-        self.steps.checked_sub(MANY_STEPS).map_or(Duration::ZERO, backoff)
+        self.steps.checked_sub(MANY_STEPS).map_or(Duration::ZERO, |many| BACKOFF.after(many))
     }
 
     async fn did(&mut self, turn: &Turn) {
@@ -334,7 +327,7 @@ impl Keeper {
                 self.post(Kind::Warning, "APIKeyFailed", &text).await;
             }
         }
-        backoff(self.failures)
+        BACKOFF.after(self.failures)
     }
 
     /// Logs trouble when it is new, and again from time to time.
@@ -372,16 +365,4 @@ fn is_passing(failure: &Failure) -> bool {
         }
         _ => false,
     }
-}
-
-/// The pause after so many failures in a row, with jitter.
-fn backoff(failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    jittered((FIRST_PAUSE * 2_u32.pow(doublings)).min(LONGEST_PAUSE))
-}
-
-/// Between three quarters of it and all of it, so that many do not go in step.
-fn jittered(pause: Duration) -> Duration {
-    let part = getrandom::u32().unwrap_or_default() % 256;
-    pause - pause * part / 1024
 }

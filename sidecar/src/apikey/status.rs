@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use headscale_service::http_server::Page;
 use jiff::Timestamp;
 
 use super::metrics::Metrics;
-use crate::http_server::Page;
 
 /// Without a turn for so long, over and above the pause between turns, the process hangs.
 const HANGS_AFTER: Duration = Duration::from_secs(120);
@@ -77,11 +77,9 @@ impl Status {
                 let works = inner.works_until.is_some_and(|until| Timestamp::now() < until);
                 Page::health(works, if works { "ok" } else { &inner.trouble })
             })),
-            "/metrics" => Some(Page {
-                status: hyper::StatusCode::OK,
-                kind: "application/openmetrics-text; version=1.0.0; charset=utf-8",
-                text: self.with(|inner| inner.metrics.encode(Timestamp::now())),
-            }),
+            "/metrics" => {
+                Some(Page::metrics(self.with(|inner| inner.metrics.encode(Timestamp::now()))))
+            }
             _ => None,
         }
     }

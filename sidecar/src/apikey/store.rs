@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::time::Duration;
 
 use headscale_keys::Contents;
+use headscale_service::kubernetes::LIMIT;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ObjectReference, Secret};
 use kube::api::{Api, PostParams};
@@ -12,9 +12,6 @@ use kube::core::Status;
 use thiserror::Error;
 
 use crate::kubernetes::FIELD_MANAGER;
-
-/// How long the API server may take for one answer in all.
-const LIMIT: Duration = Duration::from_secs(15);
 
 /// Where key and record are kept: one value that is replaced as a whole, or not at all.
 pub trait KeyRecordStore: Send + Sync {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use headscale_keys::reissue::{MAX_KNOWN_CAPABILITY, OnNewKey};
+use headscale_service::durations;
+use headscale_service::kubernetes::ConnectionArgs;
 
 use super::config::KeySource;
-use crate::durations;
-use crate::kubernetes::ConnectionArgs;
 
 /// Have a node's auth key reissued: the node's side of the protocol.
 #[derive(Clone, Debug, ClapArgs)]

@@ -25,27 +25,34 @@ const CONNECTIONS: usize = 32;
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Page {
+pub struct Page {
     /// Its status.
-    pub(crate) status: StatusCode,
+    pub status: StatusCode,
     /// Its media type.
-    pub(crate) kind: &'static str,
+    pub kind: &'static str,
     /// Its text.
-    pub(crate) text: String,
+    pub text: String,
 }
 
 impl Page {
     /// A line of plain text: 200 where it is good, else 503.
     #[must_use]
-    pub(crate) fn health(is_good: bool, text: &str) -> Self {
+    pub fn health(is_good: bool, text: &str) -> Self {
         let status = if is_good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         Self { status, kind: "text/plain; charset=utf-8", text: format!("{text}\n") }
+    }
+
+    /// Metrics in the text format of OpenMetrics.
+    #[must_use]
+    pub fn metrics(text: String) -> Self {
+        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        Self { status: StatusCode::OK, kind, text }
     }
 }
 
 /// A server that listens at an address already.
 #[derive(Debug)]
-pub(crate) struct HttpServer {
+pub struct HttpServer {
     listener: TcpListener,
 }
 
@@ -55,7 +62,7 @@ impl HttpServer {
     /// # Errors
     ///
     /// When the address is taken or not ours.
-    pub(crate) async fn bind(address: SocketAddr) -> io::Result<Self> {
+    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         Ok(Self { listener: TcpListener::bind(address).await? })
     }
 
@@ -64,12 +71,12 @@ impl HttpServer {
     /// # Errors
     ///
     /// When the system does not say.
-    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+    pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
     /// Answers GET requests by their path, for ever; `None` is 404.
-    pub(crate) async fn serve(self, pages: impl Fn(&str) -> Option<Page> + Send + Sync + 'static) {
+    pub async fn serve(self, pages: impl Fn(&str) -> Option<Page> + Send + Sync + 'static) {
         let pages = Arc::new(pages);
         let permits = Arc::new(Semaphore::new(CONNECTIONS));
         // It is never closed.

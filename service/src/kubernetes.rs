@@ -11,23 +11,26 @@ use thiserror::Error;
 /// How long a connection to the API server may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long the API server may take for one answer in all. Watches are not bound by it.
-const LIMIT: Duration = Duration::from_secs(15);
+pub const LIMIT: Duration = Duration::from_secs(15);
+
+/// The longest note of an Event that Kubernetes takes, in bytes.
+const MAX_NOTE: usize = 1024;
 
 /// How the API server is reached: by a kubeconfig, or from inside the cluster.
 #[derive(Clone, Debug, Default, Args)]
-pub(crate) struct ConnectionArgs {
+pub struct ConnectionArgs {
     /// Kubeconfig to reach the API server by, or several, with `:` between them. Without it: from
     /// inside the cluster
     #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
-    pub(crate) kubeconfig: Option<PathBuf>,
+    pub kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig, where not its current one
     #[arg(long, value_name = "NAME", requires = "kubeconfig")]
-    pub(crate) context: Option<String>,
+    pub context: Option<String>,
 }
 
 /// Why there is no way to the API server.
 #[derive(Debug, Error)]
-pub(crate) enum ConnectionError {
+pub enum ConnectionError {
     /// The kubeconfig.
     #[error("kubeconfig {file}: {error}")]
     Kubeconfig {
@@ -47,12 +50,17 @@ pub(crate) enum ConnectionError {
     Client(kube::Error),
 }
 
-/// A client of the API server. Its default namespace is the context's, or the pod's own.
+/// A client of the API server. Its default namespace is the context's, or the pod's own. A
+/// connection on which nothing comes for as long as `silence` counts as gone: not for who watches,
+/// which is silent as long as nothing happens.
 ///
 /// # Errors
 ///
 /// When the kubeconfig cannot be read, or there is none and this is no pod.
-pub(crate) async fn client(args: &ConnectionArgs) -> Result<Client, ConnectionError> {
+pub async fn client(
+    args: &ConnectionArgs,
+    silence: Option<Duration>,
+) -> Result<Client, ConnectionError> {
     // Empty in the environment means that there is none.
     let file = args.kubeconfig.as_ref().filter(|file| !file.as_os_str().is_empty());
     let mut config = match file {
@@ -70,6 +78,11 @@ pub(crate) async fn client(args: &ConnectionArgs) -> Result<Client, ConnectionEr
         None => Config::incluster().map_err(ConnectionError::InCluster)?,
     };
     config.connect_timeout = Some(CONNECT);
+    if silence.is_some() {
+        config.read_timeout = silence;
+        // Else the silence counts from before a request, while nobody had asked for anything.
+        config.reset_reader_on_write = true;
+    }
     Client::try_from(config).map_err(ConnectionError::Client)
 }
 
@@ -94,7 +107,8 @@ pub enum KubernetesError {
 
 impl KubernetesError {
     /// The status that the API server answered with, where it answered.
-    pub(crate) fn code(&self) -> Option<u16> {
+    #[must_use]
+    pub fn code(&self) -> Option<u16> {
         match self {
             Self::Api { error, .. } => match &**error {
                 kube::Error::Api(status) => Some(status.code),
@@ -105,7 +119,8 @@ impl KubernetesError {
     }
 
     /// Whether somebody else wrote the object meanwhile.
-    pub(crate) fn is_conflict(&self) -> bool {
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
         self.code() == Some(409)
     }
 }
@@ -115,7 +130,7 @@ impl KubernetesError {
 /// # Errors
 ///
 /// See [`KubernetesError`].
-pub(crate) async fn within<T>(
+pub async fn within<T>(
     what: impl FnOnce() -> String,
     call: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, KubernetesError> {
@@ -124,4 +139,20 @@ pub(crate) async fn within<T>(
         Ok(Err(error)) => Err(KubernetesError::Api { what: what(), error: Box::new(error) }),
         Err(_) => Err(KubernetesError::Timeout { what: what() }),
     }
+}
+
+/// What an Event may say: the text, cut to the length that Kubernetes takes.
+#[must_use]
+pub fn note(text: &str) -> String {
+    let end = (0..=MAX_NOTE.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
+}
+
+/// The name of this process where it starts anew: `pod_name`, else the host's, which are the same.
+#[must_use]
+pub fn pod_name(pod_name: &str) -> String {
+    if !pod_name.is_empty() {
+        return pod_name.to_owned();
+    }
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
