@@ -64,6 +64,17 @@ pub struct Args {
     /// cluster
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_positive)]
     pub(crate) in_flight: Duration,
+    /// The image of the sidecar, for instances that name none
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        env = "SIDECAR_IMAGE",
+        default_value = headscale_api::desired::DEFAULT_SIDECAR_IMAGE
+    )]
+    pub(crate) sidecar_image: String,
+    /// How long the pod of an instance may take to be ready, before that is told as a failure
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = parse_positive)]
+    pub(crate) progress_deadline: Duration,
     /// Reach the Headscale that is at HOST (SERVICE.NAMESPACE.svc) at ADDRESS (IP:PORT) instead:
     /// for an operator outside the cluster
     #[arg(long, value_name = "HOST=ADDRESS", value_parser = resolve)]

@@ -16,6 +16,9 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, ResourceExt as _};
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::headscale;
+use crate::headscale::children::Children;
+use crate::headscale::secrets::Secrets;
 use crate::instance::{Clock, Instances};
 use crate::lanes::Lanes;
 use crate::metrics::Metrics;
@@ -33,6 +36,10 @@ pub(crate) struct Settings {
     pub(crate) send_deadline: Duration,
     /// After this a request that was sent does not arrive any more.
     pub(crate) in_flight: Duration,
+    /// The image of the sidecar, where a spec names none.
+    pub(crate) sidecar_image: String,
+    /// How long a pod may take to be ready.
+    pub(crate) progress_deadline: Duration,
     /// The name of this process.
     pub(crate) identity: String,
     /// Whether no other operator may be at work.
@@ -86,6 +93,8 @@ pub(crate) struct Stores {
     pub(crate) approvers: Store<HeadscaleAutoApprover>,
     /// Those of instances, with their status.
     pub(crate) stateful_sets: Store<StatefulSet>,
+    /// The other objects of instances: names, owners and versions.
+    pub(crate) children: Children,
     /// State Secrets of nodes: names and labels.
     pub(crate) nodes: Store<PartialObjectMeta<Secret>>,
     pub(crate) users: Store<HeadscaleUser>,
@@ -109,6 +118,8 @@ pub(crate) struct Memory {
     pub(crate) witness: Option<Witness>,
     /// Tokens of keys that were asked for and that the record may not name.
     pub(crate) unpublished: Vec<Token>,
+    /// What there is of an instance.
+    pub(crate) instance: headscale::Kept,
 }
 
 /// What the controllers of a scope share.
@@ -121,6 +132,8 @@ pub(crate) struct Context {
     pub(crate) settings: Settings,
     pub(crate) stores: Stores,
     pub(crate) triggers: Triggers,
+    /// Those that specs of instances name.
+    pub(crate) secrets: Secrets,
     pub(crate) memories: Mutex<HashMap<String, Memory>>,
     pub(crate) lanes: Lanes,
 }

@@ -4,6 +4,7 @@
 //! says what comes next and is pure, and that one thing is done. Nothing that matters is kept in
 //! memory: whatever an operator dies over, the next one goes on from what is stored.
 //!
+//! - [`headscale`]: `Headscale`, an instance with its objects, from version to version;
 //! - [`user`]: `HeadscaleUser`, a user in Headscale;
 //! - [`pre_auth_key`]: `HeadscalePreAuthKey`, a key in a Secret, by the protocol of
 //!   [`headscale_keys::pre_auth_key`];
@@ -16,7 +17,7 @@ pub mod cli;
 pub mod conditions;
 mod context;
 mod go_flags;
-mod headscale;
+pub mod headscale;
 pub mod instance;
 mod lanes;
 pub mod lease;

@@ -27,3 +27,11 @@ pub const MANAGED_BY: &str = "headscale-operator";
 /// Label of the state Secret of a node whose auth key is reissued: the name of the
 /// HeadscalePreAuthKey that its keys are like.
 pub const REISSUE_LABEL: &str = "headscale.infrado.cloud/reissue";
+
+/// Annotation of a child of an instance: a hash of what was applied. One that is still there as it
+/// was is not applied again.
+pub const APPLIED_ANNOTATION: &str = "headscale.infrado.cloud/applied-hash";
+
+/// Annotation of a StatefulSet: the version of Headscale that its pod is made from, which the image
+/// does not say where it has a digest.
+pub const VERSION_ANNOTATION: &str = "headscale.infrado.cloud/version";

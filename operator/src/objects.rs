@@ -177,7 +177,7 @@ fn version<K: Managed>(object: &K) -> Option<u64> {
     object.resource_version().and_then(|version| version.parse().ok())
 }
 
-fn note_written<K: Managed>(context: &Context, object: &K, verb: &'static str) {
+pub(crate) fn note_written<K: Managed>(context: &Context, object: &K, verb: &'static str) {
     context.metrics.wrote(K::KIND, verb);
     let version = version(object);
     context.memory(&object.uid().unwrap_or_default(), |memory| memory.written = version);

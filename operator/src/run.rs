@@ -184,6 +184,8 @@ async fn work(
         check_interval: args.check_interval,
         send_deadline: args.send_deadline,
         in_flight: args.in_flight,
+        sidecar_image: args.sidecar_image.clone(),
+        progress_deadline: args.progress_deadline,
         identity: identity.to_owned(),
         alone: args.leader_elect,
     };
@@ -209,6 +211,7 @@ async fn work(
             settings: settings.clone(),
             stores: stores.clone(),
             triggers: Triggers { headscales, documents, policies, approvers, nodes, users, keys },
+            secrets: crate::headscale::secrets::Secrets::default(),
             memories: std::sync::Mutex::new(HashMap::new()),
             lanes: Lanes::default(),
         });

@@ -4,13 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
+use headscale_api::desired::referenced_secrets;
 use headscale_api::kinds::{
     Headscale, HeadscaleAutoApprover, HeadscalePolicy, HeadscalePreAuthKey, HeadscaleUser, names,
 };
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
-use k8s_openapi::api::networking::v1::Ingress;
-use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{self, ObjectRef, store};
@@ -20,6 +19,8 @@ use kube::{Client, Resource, ResourceExt as _};
 
 use crate::conditions;
 use crate::context::{Context, Stores};
+use crate::headscale::children::{self, Children};
+use crate::headscale::tolerant::Stored;
 use crate::instance::secret_names;
 use crate::names::{MANAGED_BY, MANAGED_BY_LABEL, REISSUE_LABEL};
 use crate::objects::{self, Managed};
@@ -34,6 +35,7 @@ pub(crate) struct Writers {
     policies: store::Writer<HeadscalePolicy>,
     approvers: store::Writer<HeadscaleAutoApprover>,
     stateful_sets: store::Writer<StatefulSet>,
+    children: children::Writers,
     nodes: store::Writer<PartialObjectMeta<Secret>>,
     users: store::Writer<HeadscaleUser>,
     keys: store::Writer<HeadscalePreAuthKey>,
@@ -46,17 +48,29 @@ pub(crate) fn stores() -> (Stores, Writers) {
     let (policies, policies_writer) = reflector::store();
     let (approvers, approvers_writer) = reflector::store();
     let (stateful_sets, stateful_sets_writer) = reflector::store();
+    let (children, children_writers) = Children::new();
     let (nodes, nodes_writer) = reflector::store();
     let (users, users_writer) = reflector::store();
     let (keys, keys_writer) = reflector::store();
     let (secrets, secrets_writer) = reflector::store();
     (
-        Stores { headscales, policies, approvers, stateful_sets, nodes, users, keys, secrets },
+        Stores {
+            headscales,
+            policies,
+            approvers,
+            stateful_sets,
+            children,
+            nodes,
+            users,
+            keys,
+            secrets,
+        },
         Writers {
             headscales: headscales_writer,
             policies: policies_writer,
             approvers: approvers_writer,
             stateful_sets: stateful_sets_writer,
+            children: children_writers,
             nodes: nodes_writer,
             users: users_writer,
             keys: keys_writer,
@@ -73,6 +87,7 @@ impl Stores {
         self.policies.wait_until_ready().await.ok();
         self.approvers.wait_until_ready().await.ok();
         self.stateful_sets.wait_until_ready().await.ok();
+        self.children.wait_until_ready().await;
         self.nodes.wait_until_ready().await.ok();
         self.users.wait_until_ready().await.ok();
         self.keys.wait_until_ready().await.ok();
@@ -94,8 +109,9 @@ where
 pub(crate) async fn watch(context: Arc<Context>, namespace: Option<String>, writers: Writers) {
     let (client, namespace) = (&context.client, namespace.as_deref());
     let mut headscales_seen = HashMap::new();
-    let headscales = watcher(api::<Headscale>(client, namespace), Config::default())
+    let headscales = watcher(api::<Stored>(client, namespace), Config::default())
         .default_backoff()
+        .map(|event| event.map(|event| readable(&context, event)))
         .modify(strip)
         .reflect(writers.headscales)
         .for_each(|event| {
@@ -208,14 +224,16 @@ pub(crate) async fn watch(context: Arc<Context>, namespace: Option<String>, writ
             }
             std::future::ready(())
         });
+    let kinds = writers.children;
     let children = async {
         tokio::join!(
-            children::<ConfigMap>(&context, namespace, &label, "ConfigMap"),
-            children::<Service>(&context, namespace, &label, "Service"),
-            children::<ServiceAccount>(&context, namespace, &label, "ServiceAccount"),
-            children::<Role>(&context, namespace, &label, "Role"),
-            children::<RoleBinding>(&context, namespace, &label, "RoleBinding"),
-            children::<Ingress>(&context, namespace, &label, "Ingress"),
+            children(&context, namespace, &label, "ConfigMap", kinds.config_maps),
+            children(&context, namespace, &label, "Service", kinds.services),
+            children(&context, namespace, &label, "ServiceAccount", kinds.service_accounts),
+            children(&context, namespace, &label, "Role", kinds.roles),
+            children(&context, namespace, &label, "RoleBinding", kinds.role_bindings),
+            children(&context, namespace, &label, "Ingress", kinds.ingresses),
+            named_secrets(&context, namespace),
         )
     };
     tokio::join!(
@@ -231,13 +249,68 @@ pub(crate) async fn watch(context: Arc<Context>, namespace: Option<String>, writ
     );
 }
 
-/// Follows the objects of this kind that instances are made of, of which nothing is kept.
-async fn children<K>(context: &Context, namespace: Option<&str>, label: &str, kind: &'static str)
-where
+/// The instance, noting what of it cannot be read.
+fn readable(context: &Context, event: Event<Stored>) -> Event<Headscale> {
+    let note = |stored: Stored| {
+        let uid = stored.headscale.uid().unwrap_or_default();
+        let unreadable = stored.unreadable;
+        context.memory(&uid, |memory| memory.instance.unreadable = unreadable);
+        stored.headscale
+    };
+    match event {
+        Event::Apply(stored) => Event::Apply(note(stored)),
+        Event::InitApply(stored) => Event::InitApply(note(stored)),
+        Event::Delete(stored) => Event::Delete(stored.headscale),
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+    }
+}
+
+/// Follows all Secrets, of which nothing is kept, for those that instances name: they carry no label
+/// of ours.
+async fn named_secrets(context: &Context, namespace: Option<&str>) {
+    let secrets: Api<PartialObjectMeta<Secret>> = match namespace {
+        Some(namespace) => Api::namespaced(context.client.clone(), namespace),
+        None => Api::all(context.client.clone()),
+    };
+    watcher(secrets, Config::default())
+        .default_backoff()
+        .for_each(|event| {
+            if matches!(event, Ok(Event::Init)) {
+                context.secrets.all_changed();
+            }
+            if let Some((secret, _)) = touched(event, "Secret") {
+                let namespace = secret.namespace().unwrap_or_default();
+                let name = secret.name_any();
+                let headscales = context.stores.headscales.state_filter(|headscale| {
+                    headscale.namespace().as_deref() == Some(&*namespace)
+                        && referenced_secrets(headscale).contains(&name)
+                });
+                if !headscales.is_empty() {
+                    context.secrets.changed(&namespace, &name);
+                }
+                for headscale in headscales {
+                    context.triggers.headscale(&namespace, &headscale.name_any());
+                }
+            }
+            std::future::ready(())
+        })
+        .await;
+}
+
+/// Follows the objects of this kind that instances are made of.
+async fn children<K>(
+    context: &Context,
+    namespace: Option<&str>,
+    label: &str,
+    kind: &'static str,
+    writer: store::Writer<PartialObjectMeta<K>>,
+) where
     K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
         + Clone
         + std::fmt::Debug
         + Send
+        + Sync
         + 'static,
 {
     let api: Api<PartialObjectMeta<K>> = match namespace {
@@ -246,6 +319,11 @@ where
     };
     watcher(api, Config::default().labels(label))
         .default_backoff()
+        .modify(|child| {
+            child.metadata.managed_fields = None;
+            child.metadata.annotations = None;
+        })
+        .reflect(writer)
         .for_each(|event| {
             if let Some((child, _)) = touched(event, kind) {
                 child_changed(context, &child);
@@ -373,14 +451,18 @@ async fn secret_changed(context: &Context, secret: &PartialObjectMeta<Secret>) {
             context.triggers.keys.send(key).ok();
         }
     }
+    child_changed(context, secret);
     if secret.labels().get(API_KEY.0).is_some_and(|value| value == API_KEY.1) {
         let headscales = context.stores.headscales.state_filter(|headscale| {
             headscale.namespace().as_deref() == Some(&*namespace)
                 && secret_names(headscale).contains(&name)
         });
         for headscale in headscales {
+            let uid = headscale.uid().unwrap_or_default();
+            context.memory(&uid, |memory| memory.instance.key = None);
             let headscale = headscale.name_any();
             context.instances.forget(&namespace, &headscale).await;
+            context.triggers.headscale(&namespace, &headscale);
             let is_waiting = |conditions: &[_]| !conditions::holds(conditions, names::READY);
             for user in context.users_of(&namespace, &headscale) {
                 if is_waiting(user.conditions()) {

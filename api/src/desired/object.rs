@@ -10,6 +10,8 @@ use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value};
 
+use super::hash;
+
 /// An object that an instance is made of.
 ///
 /// Its `Debug` is its kind and name alone, because a Secret must not be shown.
@@ -96,6 +98,12 @@ impl Object {
         }
         ordered.extend(members);
         Value::Object(ordered)
+    }
+
+    /// 16 hex digits that change with the manifest.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        hash::hash([self.to_value().to_string().as_str()])
     }
 }
 

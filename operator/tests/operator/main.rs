@@ -11,6 +11,8 @@
 )]
 
 mod bench;
+mod headscale;
+mod instance;
 mod keys;
 mod kill;
 mod lease;

@@ -95,7 +95,10 @@ async fn a_user_that_is_there_is_adopted_and_one_event_says_that_it_is_ready() {
     let events: Api<k8s_openapi::api::events::v1::Event> = bench.api();
     running
         .until("an Event", async || {
-            let events = events.list(&ListParams::default()).await.expect("events").items;
+            let mut events = events.list(&ListParams::default()).await.expect("events").items;
+            events.retain(|it| {
+                it.regarding.as_ref().is_some_and(|it| it.kind.as_deref() == Some("HeadscaleUser"))
+            });
             events.len() == 1 && events[0].reason.as_deref() == Some("UserReady")
         })
         .await;
