@@ -26,6 +26,14 @@ pub struct Program {
     path: PathBuf,
 }
 
+impl Program {
+    /// Its file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 /// Those that `HEADSCALE_BIN` names; none, and a line that says so, where it is not set.
 ///
 /// # Panics

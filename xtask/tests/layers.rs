@@ -33,6 +33,7 @@ fn workspace_with(rows: &[(&str, &[&str])]) -> Graph {
         ("headscale-keys*", &["jiff"]),
         ("headscale-krew*", &[]),
         ("headscale-operator!", &["headscale-client"]),
+        ("headscale-player*", &[]),
         ("headscale-policy-host*", &["headscale-acl"]),
         ("headscale-policy-registry*", &[]),
         ("headscale-service*", &[]),
@@ -90,8 +91,8 @@ fn only_xtask_depends_on_a_binary() {
     let graph = workspace_with(&[("headscale-acl!", &[])]);
     insta::assert_snapshot!(refusal(&graph), @r"
     the dependency rule is broken (xtask/src/layers.rs holds it):
-      headscale-policy-host -> headscale-acl: only xtask may depend on a crate with a binary
-      kubectl-headscale -> headscale-acl: only xtask may depend on a crate with a binary
+      headscale-policy-host -> headscale-acl: only xtask and headscale-player may depend on a crate with a binary
+      kubectl-headscale -> headscale-acl: only xtask and headscale-player may depend on a crate with a binary
     ");
 }
 

@@ -74,6 +74,25 @@ pub(crate) async fn define(cluster: &ControlPlane) {
     }
 }
 
+/// Gives the operator's account in a namespace the role that is shipped; gives a token of it.
+pub(crate) async fn authorize(cluster: &ControlPlane, namespace: &str) -> String {
+    let client = cluster.client();
+    for document in include_str!("../../manifests/rbac.yaml").split("---\n") {
+        let kind = document.lines().find_map(|line| line.strip_prefix("kind: "));
+        match kind.expect("a kind") {
+            "ServiceAccount" => create::<ServiceAccount>(&client, namespace, document).await,
+            "Role" => create::<Role>(&client, namespace, document).await,
+            "RoleBinding" => {
+                let subject = format!("\n    namespace: {namespace}\n");
+                let document = format!("{}{subject}", document.trim_end());
+                create::<RoleBinding>(&client, namespace, &document).await;
+            }
+            kind => panic!("no {kind} is expected"),
+        }
+    }
+    cluster.token_for(namespace, "headscale-operator").await
+}
+
 impl Bench {
     /// `None`, and a line that says so, where there is no API server.
     pub(crate) async fn new(version: Version) -> Option<Self> {
@@ -95,21 +114,7 @@ impl Bench {
         tune: impl FnOnce(&mut Options),
     ) -> Self {
         let namespace = cluster.namespace().await;
-        let client = cluster.client();
-        for document in include_str!("../../manifests/rbac.yaml").split("---\n") {
-            let kind = document.lines().find_map(|line| line.strip_prefix("kind: "));
-            match kind.expect("a kind") {
-                "ServiceAccount" => create::<ServiceAccount>(&client, &namespace, document).await,
-                "Role" => create::<Role>(&client, &namespace, document).await,
-                "RoleBinding" => {
-                    let subject = format!("\n    namespace: {namespace}\n");
-                    let document = format!("{}{subject}", document.trim_end());
-                    create::<RoleBinding>(&client, &namespace, &document).await;
-                }
-                kind => panic!("no {kind} is expected"),
-            }
-        }
-        let token = cluster.token_for(&namespace, "headscale-operator").await;
+        let token = authorize(cluster, &namespace).await;
         let directory = tempfile::tempdir().expect("a directory");
         let mut options = Options::new(version, directory.path().join("headscale")).on_tcp();
         options.policy_mode = PolicyMode::Database;

@@ -1,9 +1,10 @@
-//! Starting, ending and restarting the two servers.
+//! Starting, ending and restarting the servers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use headscale_testkit::tools::tool;
@@ -13,21 +14,31 @@ use tokio::sync::OnceCell;
 use crate::certificates::{self, Authority};
 use crate::logs;
 use crate::port::Port;
-use crate::watchdog::{Watchdog, Watched};
+use crate::process::{Process, Watchdog};
 
 /// How long the servers may take until they are ready: seconds, on a machine that does nothing
 /// else.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const ADMIN: &str = "admin";
+const CONTROLLER_MANAGER: &str = "kube-controller-manager";
+/// What it does here: pods of StatefulSets, and what is left of what was deleted. The others would
+/// take memory and time. A claim has a finalizer that one of them removes.
+const CONTROLLERS: [&str; 4] = [
+    "statefulset-controller",
+    "garbage-collector-controller",
+    "namespace-controller",
+    "persistentvolumeclaim-protection-controller",
+];
 
 /// A running etcd and kube-apiserver; gone with the value, or with the test's process.
 #[derive(Debug)]
 pub struct ControlPlane {
-    // Fields are dropped in this order: the API server before its store, and both before the
-    // directory that they write to.
-    apiserver: Mutex<Option<Watched>>,
-    _etcd: Watched,
+    // Fields are dropped in this order: clients before the API server, that before its store, and
+    // all before the directory that they write to.
+    controller_manager: Mutex<Option<Process>>,
+    apiserver: Mutex<Option<Process>>,
+    _etcd: Process,
     watchdog: Watchdog,
     program: PathBuf,
     directory: PathBuf,
@@ -71,6 +82,7 @@ impl ControlPlane {
         let (port, etcd_port, peer_port) = (Port::reserve(), Port::reserve(), Port::reserve());
         let etcd = watchdog.start("etcd", &mut etcd(&store, &directory, &etcd_port, &peer_port));
         let plane = Self {
+            controller_manager: Mutex::new(None),
             apiserver: Mutex::new(None),
             _etcd: etcd,
             watchdog,
@@ -130,18 +142,77 @@ impl ControlPlane {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let ended = match self.apiserver.lock().expect("not poisoned").as_mut() {
-                Some(process) => process.has_ended().expect("it can be asked for"),
+                Some(process) => process.ended().expect("it can be asked for").is_some(),
                 None => true,
             };
             if !ended && is_ready(&client).await {
                 return;
             }
             if ended || Instant::now() > deadline {
-                let said = logs::tails(&self.directory, &["etcd", "kube-apiserver"]);
-                panic!("kube-apiserver does not start:\n{said}");
+                panic!("kube-apiserver does not start:\n{}", self.said());
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Starts kube-controller-manager, where it is not running: it makes the pods of StatefulSets,
+    /// collects garbage and ends namespaces. It learns of a kind that is defined later only after
+    /// half a minute. `false`, and a line that says so, where the program is not there.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    pub fn start_controller_manager(&self) -> bool {
+        let mut running = self.controller_manager.lock().expect("not poisoned");
+        if running.is_none() {
+            let Some(program) = tool(CONTROLLER_MANAGER) else { return false };
+            let kubeconfig = self.kubeconfig(&self.directory, &self.admin_token, "default", None);
+            let mut command = Command::new(program);
+            command
+                .arg(format!("--kubeconfig={}", kubeconfig.display()))
+                .arg(format!("--controllers={}", CONTROLLERS.join(",")))
+                .arg("--leader-elect=false")
+                // It serves nothing.
+                .arg("--secure-port=0")
+                // It would wait for itself where many objects are made at once.
+                .args(["--kube-api-qps=500", "--kube-api-burst=500"])
+                .stdin(Stdio::null())
+                .stdout(logs::log(&self.directory, CONTROLLER_MANAGER))
+                .stderr(logs::log(&self.directory, CONTROLLER_MANAGER));
+            *running = Some(self.watchdog.start(CONTROLLER_MANAGER, &mut command));
+        }
+        true
+    }
+
+    /// A new directory for what a test writes, gone with the value, or with the test's process. Its
+    /// path is short: those of sockets must be.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be made.
+    #[must_use]
+    pub fn scratch(&self) -> PathBuf {
+        static MADE: AtomicU32 = AtomicU32::new(1);
+        let path = self.directory.join(format!("t{}", MADE.fetch_add(1, Ordering::Relaxed)));
+        fs::create_dir(&path).expect("a new directory");
+        path
+    }
+
+    /// The last lines of what the servers said, for the one who reads why a test failed.
+    #[must_use]
+    pub fn said(&self) -> String {
+        logs::tails(&self.directory, &["etcd", "kube-apiserver", CONTROLLER_MANAGER])
+    }
+
+    /// Starts `command` as a process that ends with the value, or with the test's process, however
+    /// that ends. No other that is running may have the name.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_process(&self, name: &str, command: &mut Command) -> Process {
+        self.watchdog.start(name, command)
     }
 
     pub(crate) fn authority(&self) -> &Authority {

@@ -1,6 +1,8 @@
 //! A real etcd and kube-apiserver on loopback, ready in seconds, with RBAC on: tests run under the
-//! roles that are shipped. There is no controller manager: nothing collects garbage, deletes what
-//! is in a namespace, or starts pods; a [`Kubelet`] forwards ports of pods that a test makes.
+//! roles that are shipped. Garbage is collected, namespaces end and StatefulSets have pods where a
+//! test [starts the controller manager](ControlPlane::start_controller_manager). Nothing starts
+//! pods: a [`Kubelet`] forwards ports of those that a test makes, and the crate `headscale-player`
+//! plays them.
 
 #![forbid(unsafe_code)]
 
@@ -11,7 +13,8 @@ mod kubelet;
 mod kubelet_port_forward;
 mod logs;
 mod port;
-mod watchdog;
+mod process;
 
 pub use control_plane::ControlPlane;
 pub use kubelet::Kubelet;
+pub use process::Process;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use headscale_controlplane::ControlPlane;
 use headscale_testkit::tell;
 use headscale_testkit::tools::tool;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::{Api, PostParams};
 use serde::de::DeserializeOwned;
@@ -145,6 +145,39 @@ async fn kubectl_reads_its_version_and_applies_manifests() {
     run(&["apply", "-f", &manifest.display().to_string()]);
     let maps: Api<ConfigMap> = Api::namespaced(plane.client(), &namespace);
     assert!(maps.get_opt("applied").await.expect("readable").is_some());
+}
+
+#[tokio::test]
+async fn with_the_controller_manager_garbage_is_collected_and_namespaces_end() {
+    let Some(plane) = ControlPlane::start().await else { return };
+    if !plane.start_controller_manager() {
+        return;
+    }
+    let namespace = plane.namespace().await;
+    let maps: Api<ConfigMap> = Api::namespaced(plane.client(), &namespace);
+    let params = PostParams::default();
+    let owner: ConfigMap = object(json!({ "metadata": { "name": "owner" } }));
+    let owner = maps.create(&params, &owner).await.expect("a map");
+    let reference = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner.metadata.uid,
+    });
+    let owned: ConfigMap =
+        object(json!({ "metadata": { "name": "owned", "ownerReferences": [reference] } }));
+    maps.create(&params, &owned).await.expect("a map");
+
+    let params = kube::api::DeleteParams::default();
+    maps.delete("owner", &params).await.expect("deleted");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while maps.get_opt("owned").await.expect("readable").is_some() {
+        assert!(Instant::now() < deadline, "garbage is not collected: {}", plane.said());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let namespaces: Api<Namespace> = Api::all(plane.client());
+    namespaces.delete(&namespace, &params).await.expect("deleted");
+    while namespaces.get_opt(&namespace).await.expect("readable").is_some() {
+        assert!(Instant::now() < deadline, "the namespace does not end: {}", plane.said());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[test]

@@ -56,6 +56,9 @@ pub struct Options {
     /// Where to keep what is stored, in one file. Made where it is missing; what an earlier stand-in
     /// left there is read.
     pub directory: PathBuf,
+    /// The file to keep it in instead, which begins as a database of SQLite does. Its directory must
+    /// be there.
+    pub database: Option<PathBuf>,
     /// The Unix socket to serve; its directory is made where it is missing.
     pub socket: Option<PathBuf>,
     /// The permissions of the socket's file.
@@ -86,6 +89,7 @@ impl Options {
         Self {
             version,
             directory: directory.into(),
+            database: None,
             socket: None,
             socket_mode: 0o700,
             tcp: None,

@@ -56,8 +56,8 @@ impl StandIn {
     ///
     /// # Errors
     ///
-    /// Where the directory cannot be written, what is stored there cannot be read, or the socket or
-    /// the port cannot be had.
+    /// Where the directory cannot be written, what is stored there cannot be read, a server of this
+    /// version does not start on it, or the socket or the port cannot be had.
     #[expect(clippy::unused_async, reason = "starting may come to wait")]
     pub async fn start(options: Options) -> io::Result<Self> {
         Server::start(options).map(|server| Self { server })

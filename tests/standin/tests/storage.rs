@@ -175,3 +175,51 @@ async fn machines_come_in_with_pre_auth_keys_as_long_as_those_are_good() {
         assert_eq!(listed["expiry"], json!(null));
     }
 }
+
+#[tokio::test]
+async fn a_server_starts_where_the_last_one_was_of_its_minor_version_or_the_one_before() {
+    let versions = [
+        (Version::V0_28, "v0.28.0"),
+        (Version::V0_29, "v0.29.2"),
+        (Version::V0_30, "v0.30.0"),
+        (Version::V0_30, "v0.31.0"),
+    ];
+    for (before, (first, first_name)) in versions.into_iter().enumerate() {
+        for (after, (second, second_name)) in versions.into_iter().enumerate() {
+            let directory = tempfile::tempdir().unwrap();
+            let start = |version, name: &str| {
+                let mut options = options(version, directory.path());
+                options.reported_version = name.to_owned();
+                StandIn::start(options)
+            };
+            drop(start(first, first_name).await.unwrap());
+            let done = start(second, second_name).await;
+            // 0.28 leaves no version behind.
+            let may = before == 0 || (after > 0 && (before..=before + 1).contains(&after));
+            assert_eq!(done.is_ok(), may, "{first_name} and then {second_name}: {done:?}");
+            if let Err(error) = done {
+                let why = match after {
+                    0 => "database_versions",
+                    _ if after < before => "downgrade",
+                    _ => "upgrade",
+                };
+                assert!(error.to_string().contains(why), "{error}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_named_looks_like_one_of_sqlite() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("db.sqlite");
+    let mut options = options(Version::V0_29, directory.path());
+    options.database = Some(file.clone());
+    let server = StandIn::start(options.clone()).await.unwrap();
+    let key = create_key(&server, Version::V0_29, LATER).await.unwrap();
+    server.stop().await;
+    assert!(fs::read(&file).unwrap().starts_with(b"SQLite format 3\0"));
+    assert!(StandIn::start(options.clone()).await.unwrap().authenticates(&key));
+    fs::write(&file, "something else").unwrap();
+    StandIn::start(options).await.expect_err("no database");
+}

@@ -8,6 +8,7 @@ mod register;
 mod routes;
 mod stored;
 mod users;
+mod version;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,6 +30,8 @@ pub(crate) use users::NewUser;
 
 /// The name of the file, below the directory of the options.
 const FILE: &str = "headscale.json";
+/// What every database of SQLite begins with.
+const MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// The state of one stand-in. Every change is on disk when the call that makes it returns.
 pub(crate) struct State {
@@ -37,6 +40,8 @@ pub(crate) struct State {
     policy_mode: PolicyMode,
     policy_path: Option<PathBuf>,
     file: PathBuf,
+    /// What stands before the data in the file.
+    magic: &'static [u8],
     data: Data,
     /// Logins in progress by their id, which a restart forgets.
     pending: BTreeMap<String, Pending>,
@@ -47,26 +52,41 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Reads what is stored.
+    /// Reads what is stored. An error where this version does not start on it.
     pub(crate) fn open(options: &Options) -> io::Result<Self> {
         fs::create_dir_all(&options.directory)?;
-        let file = options.directory.join(FILE);
-        let data = match fs::read(&file) {
-            Ok(text) => serde_json::from_slice(&text)?,
+        let (file, magic) = match &options.database {
+            Some(file) => (file.clone(), MAGIC),
+            None => (options.directory.join(FILE), &b""[..]),
+        };
+        let data: Data = match fs::read(&file) {
+            Ok(bytes) => match bytes.strip_prefix(magic) {
+                Some(text) => serde_json::from_slice(text)?,
+                None => return Err(io::Error::other("file is not a database")),
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Data::default(),
             Err(error) => return Err(error),
         };
-        Ok(Self {
+        let reported = &options.reported_version;
+        version::check(options.version, reported, data.version.as_deref())?;
+        let mut state = Self {
             version: options.version,
             clock: options.clock.clone(),
             policy_mode: options.policy_mode,
             policy_path: options.policy_path.clone(),
             file,
+            magic,
             data,
             pending: BTreeMap::new(),
             ever: Vec::new(),
             is_down: false,
-        })
+        };
+        let mut data = state.data.clone();
+        if version::keeps(options.version) {
+            data.version = Some(reported.clone());
+        }
+        state.replace(data)?;
+        Ok(state)
     }
 
     /// Lets nothing be written from now on.
@@ -114,7 +134,7 @@ impl State {
     /// By renaming, so that a reader finds the old or the new one.
     fn write(&self, data: &Data) -> io::Result<()> {
         let temporary = self.file.with_extension("new");
-        fs::write(&temporary, serde_json::to_vec_pretty(data)?)?;
+        fs::write(&temporary, [self.magic, &serde_json::to_vec_pretty(data)?].concat())?;
         fs::rename(&temporary, &self.file)
     }
 }

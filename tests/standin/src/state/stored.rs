@@ -14,6 +14,9 @@ pub(crate) struct Data {
     pub(crate) auth_keys: Vec<AuthKey>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) policy: Option<Policy>,
+    /// The last version that started on it, of those that write it down.
+    #[serde(default)]
+    pub(crate) version: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
 /// Reads until whoever holds the other end of the pipe is gone, kills what is still noted, and
 /// removes the directory.
@@ -42,13 +42,13 @@ impl Watchdog {
     }
 
     /// Starts `command` as the server `name`.
-    pub(crate) fn start(&self, name: &str, command: &mut Command) -> Watched {
+    pub(crate) fn start(&self, name: &str, command: &mut Command) -> Process {
         let note = self.directory.join(format!("{name}.pid"));
         let process = command.process_group(0).spawn().unwrap_or_else(|error| {
             panic!("{name} does not run: {error}");
         });
         fs::write(&note, process.id().to_string()).expect("the process is noted");
-        Watched { process, note }
+        Process { process, note }
     }
 }
 
@@ -59,21 +59,31 @@ impl Drop for Watchdog {
     }
 }
 
-/// A server that ends with this value, or with the test's process.
+/// A process that is killed with this value, or when the test's process has ended.
 #[derive(Debug)]
-pub(crate) struct Watched {
+pub struct Process {
     process: Child,
     note: PathBuf,
 }
 
-impl Watched {
-    /// Whether it has ended by itself.
-    pub(crate) fn has_ended(&mut self) -> io::Result<bool> {
-        Ok(self.process.try_wait()?.is_some())
+impl Process {
+    /// How it has ended, where it has.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not tell.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.process.try_wait()
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 }
 
-impl Drop for Watched {
+impl Drop for Process {
     fn drop(&mut self) {
         // The number may belong to another process as soon as this one is waited for. It may have
         // ended by itself.
