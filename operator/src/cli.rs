@@ -75,6 +75,10 @@ pub struct Args {
     /// How long the pod of an instance may take to be ready, before that is told as a failure
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = parse_positive)]
     pub(crate) progress_deadline: Duration,
+    /// How often one more key may be reissued to the nodes of one HeadscalePreAuthKey, after one for
+    /// each of them at once
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_positive)]
+    pub(crate) reissue_interval: Duration,
     /// Reach the Headscale that is at HOST (SERVICE.NAMESPACE.svc) at ADDRESS (IP:PORT) instead:
     /// for an operator outside the cluster
     #[arg(long, value_name = "HOST=ADDRESS", value_parser = resolve)]

@@ -22,6 +22,7 @@ use crate::headscale::secrets::Secrets;
 use crate::instance::{Clock, Instances};
 use crate::lanes::Lanes;
 use crate::metrics::Metrics;
+use crate::names::REISSUE_LABEL;
 
 /// How the operator goes about its work.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) sidecar_image: String,
     /// How long a pod may take to be ready.
     pub(crate) progress_deadline: Duration,
+    /// How often the bucket gets a token from which keys of nodes are reissued.
+    pub(crate) reissue_interval: Duration,
     /// The name of this process.
     pub(crate) identity: String,
     /// Whether no other operator may be at work.
@@ -77,6 +80,12 @@ impl Triggers {
     pub(crate) fn user(&self, user: &HeadscaleUser) {
         // It fails when the operator ends.
         self.users.send(ObjectRef::from_obj(user)).ok();
+    }
+
+    /// Has the node of this state Secret looked at.
+    pub(crate) fn node(&self, namespace: &str, state: &str) {
+        // It fails when the operator ends.
+        self.nodes.send(ObjectRef::new(state).within(namespace)).ok();
     }
 
     /// Has this key looked at.
@@ -120,6 +129,8 @@ pub(crate) struct Memory {
     pub(crate) unpublished: Vec<Token>,
     /// What there is of an instance.
     pub(crate) instance: headscale::Kept,
+    /// What this process wrote down for a node and has not asked for: when, unless too long ago.
+    pub(crate) begun: Option<(Token, Option<Duration>)>,
 }
 
 /// What the controllers of a scope share.
@@ -191,6 +202,18 @@ impl Context {
     ) -> Vec<std::sync::Arc<HeadscaleUser>> {
         self.stores.users.state_filter(|user| {
             user.spec.headscale_ref == headscale && user.namespace().as_deref() == Some(namespace)
+        })
+    }
+
+    /// State Secrets of the nodes whose keys are like this HeadscalePreAuthKey.
+    pub(crate) fn nodes_of(
+        &self,
+        namespace: &str,
+        key: &str,
+    ) -> Vec<std::sync::Arc<PartialObjectMeta<Secret>>> {
+        self.stores.nodes.state_filter(|node| {
+            node.labels().get(REISSUE_LABEL).is_some_and(|label| label == key)
+                && node.namespace().as_deref() == Some(namespace)
         })
     }
 

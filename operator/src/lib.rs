@@ -8,6 +8,8 @@
 //! - [`user`]: `HeadscaleUser`, a user in Headscale;
 //! - [`pre_auth_key`]: `HeadscalePreAuthKey`, a key in a Secret, by the protocol of
 //!   [`headscale_keys::pre_auth_key`];
+//! - [`reissue`]: nodes whose auth keys are made anew, by the protocol of
+//!   [`headscale_keys::reissue`];
 //! - [`instance`]: how a Headscale is reached and asked, by everything that asks it;
 //! - [`lease`]: who of several operators is at work.
 
@@ -28,7 +30,7 @@ mod pause;
 mod policy;
 mod poll;
 pub mod pre_auth_key;
-mod reissue;
+pub mod reissue;
 mod run;
 pub mod user;
 mod watch;

@@ -28,6 +28,8 @@ struct Inner {
     asked: Family<Labels, Counter>,
     answers: Histograms,
     keys: Family<Labels, Counter>,
+    reissues: Family<Labels, Counter>,
+    reissue_waits: Histogram,
 }
 
 impl fmt::Debug for Metrics {
@@ -66,6 +68,12 @@ impl Default for Metrics {
             "Pre-auth keys that were published, by why",
             keys.clone(),
         );
+        let reissues = Family::default();
+        let help = "Auth keys that were made for nodes, by why";
+        registry.register("reissues", help, reissues.clone());
+        let reissue_waits = Histogram::new([1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0]);
+        let help = "How long nodes that asked for another auth key waited until it was written";
+        registry.register("reissue_pending_seconds", help, reissue_waits.clone());
         Self(Arc::new(Inner {
             registry,
             leads,
@@ -75,6 +83,8 @@ impl Default for Metrics {
             asked,
             answers,
             keys,
+            reissues,
+            reissue_waits,
         }))
     }
 }
@@ -108,6 +118,14 @@ impl Metrics {
     /// Counts a pre-auth key that was published.
     pub(crate) fn published(&self, reason: &'static str) {
         self.0.keys.get_or_create(&vec![("reason", reason)]).inc();
+    }
+
+    /// Counts an auth key that was made for a node, and how long that waited where it had asked.
+    pub(crate) fn reissued(&self, reason: &'static str, waited: Option<Duration>) {
+        self.0.reissues.get_or_create(&vec![("reason", reason)]).inc();
+        if let Some(waited) = waited {
+            self.0.reissue_waits.observe(waited.as_secs_f64());
+        }
     }
 
     /// All of them in the text format of OpenMetrics.

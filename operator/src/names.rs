@@ -35,3 +35,27 @@ pub const APPLIED_ANNOTATION: &str = "headscale.infrado.cloud/applied-hash";
 /// Annotation of a StatefulSet: the version of Headscale that its pod is made from, which the image
 /// does not say where it has a digest.
 pub const VERSION_ANNOTATION: &str = "headscale.infrado.cloud/version";
+
+/// Annotation of a HeadscalePreAuthKey: names of state Secrets, with commas between them and `*` for
+/// any end of a name, whose nodes may have their keys made like it. Without it any of its namespace.
+pub const REISSUE_TO_ANNOTATION: &str = "headscale.infrado.cloud/reissue-to";
+
+/// Annotation of a state Secret: what becomes of the old node, `Recreate` or `KeepOld`.
+pub const REISSUE_POLICY_ANNOTATION: &str = "headscale.infrado.cloud/reissue-policy";
+
+/// Annotation of a HeadscalePreAuthKey: what is left of its bucket of tokens for
+/// reissues.
+pub const REISSUE_LIMIT_ANNOTATION: &str = "headscale.infrado.cloud/reissue-limit";
+
+/// Label of a Secret of the operator: what it is for.
+pub const TYPE_LABEL: &str = "headscale.infrado.cloud/type";
+
+/// The value of [`TYPE_LABEL`] of the config Secret of a node.
+pub const REISSUE_CONFIG: &str = "reissue-config";
+
+/// Annotation of the config Secret of a node: the HeadscalePreAuthKey that its keys are like. The
+/// label of the state Secret counts when the config Secret is made, and must not change after.
+pub const REISSUE_KEY_ANNOTATION: &str = "reissue.headscale.infrado.cloud/preauth-key";
+
+/// Annotation of the config Secret of a node: what is known of its keys, as JSON.
+pub const REISSUE_RECORD_ANNOTATION: &str = "reissue.headscale.infrado.cloud/record";

@@ -186,6 +186,7 @@ async fn work(
         in_flight: args.in_flight,
         sidecar_image: args.sidecar_image.clone(),
         progress_deadline: args.progress_deadline,
+        reissue_interval: args.reissue_interval,
         identity: identity.to_owned(),
         alone: args.leader_elect,
     };

@@ -22,9 +22,12 @@ use crate::context::{Context, Stores};
 use crate::headscale::children::{self, Children};
 use crate::headscale::tolerant::Stored;
 use crate::instance::secret_names;
-use crate::names::{MANAGED_BY, MANAGED_BY_LABEL, REISSUE_LABEL};
+use crate::names::{
+    MANAGED_BY, MANAGED_BY_LABEL, REISSUE_CONFIG, REISSUE_LABEL, REISSUE_TO_ANNOTATION, TYPE_LABEL,
+};
 use crate::objects::{self, Managed};
 use crate::pre_auth_key::decide::{secret_name, user_ref};
+use crate::reissue;
 
 /// Label of the Secret of an API key, and its value.
 const API_KEY: (&str, &str) = ("app.kubernetes.io/component", "api-key");
@@ -131,6 +134,7 @@ pub(crate) async fn watch(context: Arc<Context>, namespace: Option<String>, writ
             }
             std::future::ready(())
         });
+    let mut templates_seen = HashMap::new();
     let keys = watcher(api::<HeadscalePreAuthKey>(client, namespace), Config::default())
         .default_backoff()
         .modify(strip)
@@ -141,6 +145,7 @@ pub(crate) async fn watch(context: Arc<Context>, namespace: Option<String>, writ
                     context.forget(&key.uid().unwrap_or_default());
                 }
                 context.triggers.key(&key);
+                template_changed(&context, &mut templates_seen, &key, is_gone);
             }
             std::future::ready(())
         });
@@ -219,7 +224,10 @@ pub(crate) async fn watch(context: Arc<Context>, namespace: Option<String>, writ
         })
         .reflect(writers.nodes)
         .for_each(|event| {
-            if let Some((node, _)) = touched(event, "Secret") {
+            if let Some((node, is_gone)) = touched(event, "Secret") {
+                if is_gone {
+                    context.forget(&node.uid().unwrap_or_default());
+                }
                 context.triggers.nodes.send(ObjectRef::from_obj(&node)).ok();
             }
             std::future::ready(())
@@ -405,6 +413,7 @@ fn headscale_changed(
     }
     for key in context.keys_of(&place.0, &place.1) {
         context.triggers.key(&key);
+        nodes_changed(context, &place.0, &key.name_any());
     }
     for policy in context.policies_of(&place.0, &place.1) {
         context.triggers.policies.send(ObjectRef::from_obj(&*policy)).ok();
@@ -442,8 +451,43 @@ fn user_changed(
     }
 }
 
+/// What of a key matters to the nodes whose keys are like it.
+type SeenTemplate = (Option<String>, Option<i64>, bool, bool, Option<String>);
+
+fn template_changed(
+    context: &Context,
+    seen: &mut HashMap<Place, SeenTemplate>,
+    key: &HeadscalePreAuthKey,
+    is_gone: bool,
+) {
+    let place = (key.namespace(), key.name_any());
+    let now = (
+        key.uid(),
+        key.metadata.generation,
+        key.metadata.deletion_timestamp.is_some(),
+        objects::is_paused(key),
+        key.annotations().get(REISSUE_TO_ANNOTATION).cloned(),
+    );
+    let before = if is_gone { seen.remove(&place) } else { seen.insert(place, now.clone()) };
+    if is_gone || before != Some(now) {
+        nodes_changed(context, &key.namespace().unwrap_or_default(), &key.name_any());
+    }
+}
+
+/// Has the nodes looked at whose keys are like this one.
+fn nodes_changed(context: &Context, namespace: &str, key: &str) {
+    for node in context.nodes_of(namespace, key) {
+        context.triggers.node(namespace, &node.name_any());
+    }
+}
+
 async fn secret_changed(context: &Context, secret: &PartialObjectMeta<Secret>) {
     let (namespace, name) = (secret.namespace().unwrap_or_default(), secret.name_any());
+    let is_config = secret.labels().get(TYPE_LABEL).is_some_and(|value| value == REISSUE_CONFIG);
+    if let Some(state) = name.strip_suffix(reissue::SUFFIX).filter(|_| is_config) {
+        context.triggers.node(&namespace, state);
+        return;
+    }
     for owner in secret.owner_references() {
         if owner.kind == HeadscalePreAuthKey::KIND {
             let key = ObjectRef::new(&owner.name).within(&namespace);

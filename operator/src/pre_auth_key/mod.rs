@@ -106,12 +106,7 @@ async fn live(
     let owners = owners(&key, user.as_deref());
     let key = objects::hold(context, key, Some(owners)).await?;
 
-    let owner = match (decide::user_ref(&key.spec), decide::user_id(&key.spec)) {
-        (Some(_), _) => Owner::Reference(user.as_deref()),
-        (None, Some(id)) => Owner::Number(id),
-        (None, None) => Owner::Nobody,
-    };
-    let shape = match find_shape(context, &key, headscale, owner).await {
+    let shape = match find_shape(context, &key, headscale, owner(&key, user.as_deref())).await {
         Ok(Ok(shape)) => shape,
         Ok(Err(verdict)) => {
             say(context, key, Some(verdict), None).await?;
@@ -134,6 +129,31 @@ async fn live(
         }
     }
     Ok(Next::Failed)
+}
+
+/// Whose key it is, `user` being the HeadscaleUser that it names.
+fn owner<'u>(key: &HeadscalePreAuthKey, user: Option<&'u HeadscaleUser>) -> Owner<'u> {
+    match (decide::user_ref(&key.spec), decide::user_id(&key.spec)) {
+        (Some(_), _) => Owner::Reference(user),
+        (None, Some(id)) => Owner::Number(id),
+        (None, None) => Owner::Nobody,
+    }
+}
+
+/// What keys like this one are to be; what `Ready` says where there can be none yet, or at all.
+///
+/// # Errors
+///
+/// See [`AskError`].
+pub(crate) async fn shape_of(
+    context: &Context,
+    key: &HeadscalePreAuthKey,
+    headscale: &Headscale,
+) -> Result<Result<Shape, Verdict>, AskError> {
+    let namespace = key.namespace().unwrap_or_default();
+    let user = decide::user_ref(&key.spec)
+        .and_then(|name| context.stores.users.get(&ObjectRef::new(name).within(&namespace)));
+    find_shape(context, key, headscale, owner(key, user.as_deref())).await
 }
 
 /// What is wrong with the object, before anybody is asked.
