@@ -18,7 +18,10 @@
 #![forbid(unsafe_code)]
 
 mod api_key;
+mod attempts;
 mod auth_key;
+mod current;
+mod orphans;
 mod plan;
 pub mod pre_auth_key;
 mod prefix;
@@ -30,10 +33,13 @@ mod token;
 mod witness;
 
 pub use api_key::{ApiKey, ListedApiKey};
+pub use attempts::Attempts;
 pub use auth_key::AuthKey;
-pub use plan::{Action, Need, Observed, State, Stored, Waste, Why, plan};
+pub use current::{Aborted, Current, Record, Retiring, Verified};
+pub use orphans::Why;
+pub use plan::{Action, Need, Observed, State, Stored, Waste, plan};
 pub use prefix::{KeyFormatError, KeyPrefix};
-pub use record::{Aborted, Attempts, Current, Intent, Record, Retiring, Verified};
+pub use record::{Intent, Published};
 pub use secret::{Contents, Foreign, Loaded};
 pub use settings::{Settings, SettingsError};
 pub use token::Token;

@@ -20,19 +20,15 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api_key::ListedApiKey;
+use crate::attempts::later;
+use crate::current::{Current, Record, Retiring};
+use crate::orphans::{self, Requests, Step, Why};
 use crate::prefix::KeyPrefix;
-use crate::record::{Attempts, Current, Intent, Record, Retiring};
 use crate::settings::Settings;
 use crate::token::Token;
 
 /// How far a time in the record may lie ahead of the clock before the clock was set back.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
-/// The pause after a first attempt that failed; it doubles with each.
-const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(1);
-/// The longest pause between attempts that fail: then at most six keys are asked for in an hour.
-/// Those that succeed are bounded by [`Settings`].
-const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(10);
-
 /// What the Secret holds, without the key's text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
@@ -59,7 +55,7 @@ pub struct Observed<'a> {
     pub unpublished: &'a [Token],
     /// Whether Headscale refused the key in the Secret when it was tried.
     pub rejected: bool,
-    /// The name of this process; see [`Intent::by`].
+    /// The name of this process; see [`Intent::by`](crate::Intent::by).
     pub me: &'a str,
 }
 
@@ -90,21 +86,6 @@ impl Need {
             Self::Due => "due",
         }
     }
-}
-
-/// Why the record is written without a new key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Why {
-    /// A key of another maker, or another key than the recorded one, is taken over as it is.
-    Adopt,
-    /// The Secret did not say what it should.
-    Repair,
-    /// A key that was being made is given up; its token stays written down.
-    Abort,
-    /// Headscale made a key that was given up; it may be deleted now.
-    Find,
-    /// A key is gone, and nothing is left to do about it.
-    Forget,
 }
 
 /// Why a key is deleted.
@@ -202,7 +183,7 @@ fn taken_over(
     let recorded = written.current.as_ref().map(|current| &current.prefix);
     if recorded != observed.stored.prefix.as_ref() {
         let adopted = observed.stored.prefix.as_ref().and_then(|prefix| {
-            let given_up = written.aborted.iter().any(|it| it.prefix.as_ref() == Some(prefix));
+            let given_up = written.aborted.iter().any(|it| it.key.as_ref() == Some(prefix));
             // One that Headscale refuses has another text than the key of that name: nobody's.
             let adoptable = !given_up && !observed.rejected;
             let key = listed(observed.keys, prefix).filter(|it| adoptable && it.is_valid(now))?;
@@ -214,17 +195,17 @@ fn taken_over(
             })
         });
         let replaced = std::mem::replace(&mut record.current, adopted);
-        record.retiring.extend(
-            replaced.map(|old| Retiring { prefix: old.prefix, delete_after: end_of_grace }),
-        );
+        record
+            .retiring
+            .extend(replaced.map(|old| Retiring { key: old.prefix, until: end_of_grace }));
         if let Some(current) = &record.current {
-            record.retiring.retain(|retiring| retiring.prefix != current.prefix);
+            record.retiring.retain(|retiring| retiring.key != current.prefix);
         }
     }
     // The clock was set back since: grace begins again, and does not last for years.
     for retiring in &mut record.retiring {
-        if retiring.delete_after > later(end_of_grace, SKEW) {
-            retiring.delete_after = end_of_grace;
+        if retiring.until > later(end_of_grace, SKEW) {
+            retiring.until = end_of_grace;
         }
     }
     record
@@ -232,52 +213,17 @@ fn taken_over(
 
 /// Settles what may have become of keys that were not published.
 fn resolve(observed: &Observed<'_>, record: &Record) -> Option<Action> {
-    let known = record.expirations();
-    let lost = observed.unpublished.iter().find(|token| !known.contains(&token.expiration()));
-    if let Some(token) = lost {
-        return Some(Action::Commit { record: record.with_aborted(*token), why: Why::Abort });
-    }
-    if let Some(Intent { token, by }) = &record.pending {
-        // Another one that is at work is left time for it, else two would give each other's keys up
-        // for ever.
-        let is_over = by == observed.me || observed.settled.contains(token);
-        let abort = || Action::Commit { record: record.abort_pending(), why: Why::Abort };
-        return is_over.then(abort);
-    }
-    // A key that was published after all is no orphan, whatever else the record says.
-    let published = |prefix: &KeyPrefix| {
-        record.current.as_ref().is_some_and(|current| current.prefix == *prefix)
-            || record.retiring.iter().any(|retiring| retiring.prefix == *prefix)
+    let requests = Requests {
+        settled: observed.settled,
+        unpublished: observed.unpublished,
+        me: observed.me,
+        alone: false,
     };
-    let mut next = record.clone();
-    let mut why = None;
-    next.aborted.retain_mut(|aborted| {
-        let made = observed.keys.iter().find(|key| {
-            !published(&key.prefix)
-                && match &aborted.prefix {
-                    Some(prefix) => key.prefix == *prefix,
-                    None => key.expiration == Some(aborted.token.expiration()),
-                }
-        });
-        match made {
-            Some(key) if aborted.prefix.is_none() => {
-                aborted.prefix = Some(key.prefix.clone());
-                why = Some(Why::Find);
-                true
-            }
-            Some(_) => true,
-            None if aborted.prefix.is_some() || observed.settled.contains(&aborted.token) => {
-                why = why.or(Some(Why::Forget));
-                false
-            }
-            None => true,
-        }
-    });
-    if let Some(why) = why {
-        return Some(Action::Commit { record: next, why });
-    }
-    let prefix = record.aborted.iter().find_map(|aborted| aborted.prefix.clone())?;
-    Some(Action::Delete { prefix, waste: Waste::Orphan })
+    let listed: Vec<_> = observed.keys.iter().map(|key| (&key.prefix, key.expiration)).collect();
+    orphans::resolve(record, &listed, requests).map(|step| match step {
+        Step::Commit(record, why) => Action::Commit { record, why },
+        Step::Delete(prefix) => Action::Delete { prefix, waste: Waste::Orphan },
+    })
 }
 
 /// Why the current key does not do, if so.
@@ -308,25 +254,6 @@ fn due(expiration: Timestamp, settings: &Settings) -> Timestamp {
     expiration.checked_sub(settings.rotation_buffer()).unwrap_or(Timestamp::MIN)
 }
 
-pub(crate) fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
-    time.checked_add(by).unwrap_or(Timestamp::MAX)
-}
-
-/// Until when no attempt may be made after those that failed. A last attempt that lies in the
-/// future says nothing: the clock was set back since.
-pub(crate) fn backed_off(attempts: Attempts, now: Timestamp) -> Option<Timestamp> {
-    let last = attempts.last.filter(|last| *last <= now)?;
-    let doublings = attempts.count.checked_sub(1)?.min(16);
-    let pause = FIRST_PAUSE.checked_mul(1 << doublings).unwrap_or(LONGEST_PAUSE);
-    let until = later(last, pause.min(LONGEST_PAUSE));
-    (now < until).then_some(until)
-}
-
-/// Whether a key may still come to be that was not published.
-fn is_gated(record: &Record) -> bool {
-    record.unresolved().next().is_some()
-}
-
 /// Starts on a new key where one is needed and may be made.
 fn begin(
     observed: &Observed<'_>,
@@ -336,16 +263,12 @@ fn begin(
     nonce: u32,
 ) -> Option<Action> {
     let need = need(observed, record, settings, now)?;
-    if is_gated(record) || backed_off(record.attempts, now).is_some() {
+    if record.is_gated() || record.attempts.wait_until(now).is_some() {
         return None;
     }
-    let mut taken = record.expirations();
-    taken.extend(observed.keys.iter().filter_map(|key| key.expiration));
-    let token = Token::choose(now, settings.lifetime(), nonce, &taken);
-    let mut next = record.clone();
-    next.pending = Some(Intent { token, by: observed.me.to_owned() });
-    next.attempts = Attempts { count: record.attempts.count.saturating_add(1), last: Some(now) };
-    Some(Action::Begin { record: next, token, need })
+    let listed = observed.keys.iter().filter_map(|key| key.expiration);
+    let (record, token) = record.begin(observed.me, settings.lifetime(), listed, now, nonce);
+    Some(Action::Begin { record, token, need })
 }
 
 /// Drops replaced keys that are gone.
@@ -353,7 +276,7 @@ fn retire(observed: &Observed<'_>, record: &Record) -> Option<Action> {
     let current = record.current.as_ref().map(|current| &current.prefix);
     let mut next = record.clone();
     next.retiring.retain(|retiring| {
-        Some(&retiring.prefix) != current && listed(observed.keys, &retiring.prefix).is_some()
+        Some(&retiring.key) != current && listed(observed.keys, &retiring.key).is_some()
     });
     (next.retiring.len() < record.retiring.len())
         .then_some(Action::Commit { record: next, why: Why::Forget })
@@ -364,15 +287,15 @@ fn delete_retired(observed: &Observed<'_>, record: &Record, now: Timestamp) -> O
     record
         .retiring
         .iter()
-        .find(|it| it.delete_after <= now && listed(observed.keys, &it.prefix).is_some())
-        .map(|it| Action::Delete { prefix: it.prefix.clone(), waste: Waste::Retired })
+        .find(|it| it.until <= now && listed(observed.keys, &it.key).is_some())
+        .map(|it| Action::Delete { prefix: it.key.clone(), waste: Waste::Retired })
 }
 
 fn wait(observed: &Observed<'_>, record: &Record, settings: &Settings, now: Timestamp) -> Action {
-    let retires = record.retiring.iter().map(|retiring| retiring.delete_after);
+    let retires = record.retiring.iter().map(|retiring| retiring.until);
     let (state, then) = match need(observed, record, settings, now) {
-        Some(need) if is_gated(record) => (State::Gated(need), None),
-        Some(need) => (State::BackingOff(need), backed_off(record.attempts, now)),
+        Some(need) if record.is_gated() => (State::Gated(need), None),
+        Some(need) => (State::BackingOff(need), record.attempts.wait_until(now)),
         None => {
             let key = record.current.as_ref().and_then(|it| listed(observed.keys, &it.prefix));
             let expiration = key.and_then(|key| key.expiration);

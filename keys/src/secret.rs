@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::api_key::ApiKey;
+use crate::current::Record;
 use crate::plan::Stored;
-use crate::record::Record;
 
 /// The two labels by which a Secret is ours, and the Go sidecar's.
 pub const OWNER_LABELS: [(&str, &str); 2] = [

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::record::Record;
+use crate::record::{Published, Record};
 use crate::token::Token;
 
 /// Knows since when this process has seen each unresolved token, and with that from when on no
@@ -29,13 +29,8 @@ impl Witness {
 
     /// Notes what the record has; `at` is when its reading was over. Tokens that it no longer has
     /// are forgotten.
-    pub fn read(&mut self, record: &Record, at: Duration) {
-        self.read_tokens(record.unresolved(), at);
-    }
-
-    /// Notes the unresolved tokens of a record of another kind; as [`read`](Self::read) otherwise.
-    pub fn read_tokens(&mut self, unresolved: impl IntoIterator<Item = Token>, at: Duration) {
-        let tokens: BTreeSet<Token> = unresolved.into_iter().collect();
+    pub fn read<K: Published>(&mut self, record: &Record<K>, at: Duration) {
+        let tokens: BTreeSet<Token> = record.unresolved().collect();
         self.first_read.retain(|token, _| tokens.contains(token));
         for token in tokens {
             self.first_read.entry(token).or_insert(at);

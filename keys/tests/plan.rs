@@ -145,7 +145,7 @@ fn a_pending_key_of_this_process_is_given_up_at_once_and_anothers_when_it_is_set
     let gives_up = |situation: &Situation| match situation.plan() {
         Action::Commit { record, why: Why::Abort } => {
             assert_eq!(record.pending, None);
-            assert_eq!(record.aborted, [Aborted { token, prefix: None }]);
+            assert_eq!(record.aborted, [Aborted { token, key: None }]);
             true
         }
         Action::Wait { state: State::Gated(Need::Due), .. } => false,
@@ -164,7 +164,7 @@ fn a_key_that_was_given_up_is_named_then_deleted_then_forgotten() {
     let orphan = listed("orphan", HOUR * 2160);
     let mine = listed("now", HOUR * 2000);
     let record =
-        Record { aborted: vec![Aborted { token, prefix: None }], ..with_current(HOUR * 2000) };
+        Record { aborted: vec![Aborted { token, key: None }], ..with_current(HOUR * 2000) };
     let at = |record: &Record, keys: &[&ListedApiKey]| {
         Situation::of(record.clone(), keys.iter().map(|key| (*key).clone()).collect()).plan()
     };
@@ -173,7 +173,7 @@ fn a_key_that_was_given_up_is_named_then_deleted_then_forgotten() {
     let Action::Commit { record: named, why: Why::Find } = at(&record, &[&mine, &orphan]) else {
         panic!("it is named");
     };
-    assert_eq!(named.aborted, [Aborted { token, prefix: Some(prefix("orphan")) }]);
+    assert_eq!(named.aborted, [Aborted { token, key: Some(prefix("orphan")) }]);
     let delete = Action::Delete { prefix: prefix("orphan"), waste: Waste::Orphan };
     assert_eq!(at(&named, &[&mine, &orphan]), delete);
     // It came, so it cannot come again.
@@ -188,8 +188,8 @@ fn a_key_that_was_published_and_replaced_is_no_orphan_whatever_a_process_remembe
     // Its maker never heard that it was published, and gives it up after it was replaced.
     let token = Token::of(now() + HOUR * 100);
     let record = Record {
-        aborted: vec![Aborted { token, prefix: None }],
-        retiring: vec![Retiring { prefix: prefix("old"), delete_after: now() + HOUR }],
+        aborted: vec![Aborted { token, key: None }],
+        retiring: vec![Retiring { key: prefix("old"), until: now() + HOUR }],
         ..with_current(HOUR * 2000)
     };
     let keys = vec![listed("now", HOUR * 2000), listed("old", HOUR * 100)];
@@ -205,7 +205,7 @@ fn a_key_that_this_process_could_not_publish_is_written_down_unless_it_is_known(
     let Action::Commit { record, why: Why::Abort } = lost.plan() else {
         panic!("it is written down");
     };
-    assert_eq!(record.aborted, [Aborted { token, prefix: None }]);
+    assert_eq!(record.aborted, [Aborted { token, key: None }]);
     lost.unpublished = vec![Token::of(now() + HOUR * 2000)];
     assert!(matches!(lost.plan(), Action::Wait { .. }), "it was published after all");
 }
@@ -213,9 +213,9 @@ fn a_key_that_this_process_could_not_publish_is_written_down_unless_it_is_known(
 #[test]
 fn replaced_keys_live_out_their_grace_and_no_longer_than_the_clock_can_tell() {
     let keys = vec![listed("now", HOUR * 2000), listed("old", HOUR * 100)];
-    let retiring = |delete_after| {
+    let retiring = |until| {
         let record = Record {
-            retiring: vec![Retiring { prefix: prefix("old"), delete_after }],
+            retiring: vec![Retiring { key: prefix("old"), until }],
             ..with_current(HOUR * 2000)
         };
         Situation::of(record, keys.clone()).plan()
@@ -228,13 +228,13 @@ fn replaced_keys_live_out_their_grace_and_no_longer_than_the_clock_can_tell() {
     let Action::Commit { record, why: Why::Repair } = retiring(now() + HOUR * 87_600) else {
         panic!("grace begins again");
     };
-    assert_eq!(record.retiring, [Retiring { prefix: prefix("old"), delete_after: now() + HOUR }]);
+    assert_eq!(record.retiring, [Retiring { key: prefix("old"), until: now() + HOUR }]);
 }
 
 #[test]
 fn a_key_that_is_needed_is_made_before_old_ones_are_cleared_away() {
     let record = Record {
-        retiring: vec![Retiring { prefix: prefix("old"), delete_after: now() }],
+        retiring: vec![Retiring { key: prefix("old"), until: now() }],
         ..with_current(HOUR)
     };
     let keys = vec![listed("now", HOUR), listed("old", HOUR)];
@@ -252,7 +252,7 @@ fn another_key_in_the_secret_is_adopted_if_it_works_and_replaced_if_not() {
         panic!("it is adopted");
     };
     assert_eq!(record.current, Some(current("theirs", HOUR * 500)));
-    assert_eq!(record.retiring, [Retiring { prefix: prefix("now"), delete_after: now() + HOUR }]);
+    assert_eq!(record.retiring, [Retiring { key: prefix("now"), until: now() + HOUR }]);
 
     // Mistyped: Headscale has a key of that name, and refuses this one.
     swapped.rejected = true;
@@ -289,7 +289,7 @@ fn a_token_settles_when_its_request_can_no_longer_arrive() {
     let seconds = Duration::from_secs;
     let mut witness = Witness::new(seconds(10), seconds(30));
     let token = Token::of(now());
-    let record = Record { aborted: vec![Aborted { token, prefix: None }], ..Record::default() };
+    let record = Record { aborted: vec![Aborted { token, key: None }], ..Record::default() };
     witness.read(&record, seconds(5));
     witness.read(&record, seconds(20));
     assert_eq!(witness.next(), Some(seconds(45)));

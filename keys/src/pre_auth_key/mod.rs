@@ -17,7 +17,8 @@ mod plan;
 mod record;
 mod secret;
 
-pub use plan::{Action, Claim, Listed, Need, Observed, State, Stored, Wanted, Waste, Why, plan};
+pub use crate::orphans::Why;
+pub use plan::{Action, Claim, Listed, Need, Observed, State, Stored, Wanted, Waste, plan};
 pub use record::{Aborted, Current, KeyName, Record, Retiring};
 pub use secret::{
     EXPIRATION_ANNOTATION, KEY, KEY_ID_ANNOTATION, LABELS, Loaded, RECORD_ANNOTATION, load, ours,

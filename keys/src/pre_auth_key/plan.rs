@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::record::{Current, KeyName, Record, Retiring};
-use crate::plan::{backed_off, later};
+use crate::attempts::later;
+use crate::orphans::{self, Requests, Step, Why};
 use crate::prefix::KeyPrefix;
-use crate::record::{Attempts, Intent};
 use crate::token::Token;
 
 /// How long a key is left to be before it is replaced because it was used up or has expired:
@@ -83,7 +83,7 @@ pub struct Observed<'a> {
     pub settled: &'a BTreeSet<Token>,
     /// Tokens of keys that this process asked for and could not publish.
     pub unpublished: &'a [Token],
-    /// The name of this process; see [`Intent::by`].
+    /// The name of this process; see [`Intent::by`](crate::Intent::by).
     pub me: &'a str,
     /// Whether no other process may be at work: then an intent of another is of one that is gone.
     pub alone: bool,
@@ -137,21 +137,6 @@ impl Need {
             Self::First | Self::Lost | Self::Changed | Self::Gone => now,
         }
     }
-}
-
-/// Why the record is written without a new key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Why {
-    /// A key of another maker is taken over as it is.
-    Adopt,
-    /// The Secret did not say what it should.
-    Repair,
-    /// A key that was being made is given up; its token stays written down.
-    Abort,
-    /// Headscale made a key that was given up; it may be deleted now.
-    Find,
-    /// A key is gone, and nothing is left to do about it.
-    Forget,
 }
 
 /// Why a key ends.
@@ -300,48 +285,18 @@ fn tidy_up(observed: &Observed<'_>, record: &Record) -> Option<Action> {
 
 /// Settles what may have become of keys that were not published.
 fn resolve(observed: &Observed<'_>, record: &Record) -> Option<Action> {
-    let known = record.expirations();
-    let lost = observed.unpublished.iter().find(|token| !known.contains(&token.expiration()));
-    if let Some(token) = lost {
-        return Some(Action::Commit { record: record.with_aborted(*token), why: Why::Abort });
-    }
-    if let Some(Intent { token, by }) = &record.pending {
-        // Another one that is at work is left time for it, else two would give each other's keys up
-        // for ever.
-        let is_over = observed.alone || by == observed.me || observed.settled.contains(token);
-        let abort = || Action::Commit { record: record.abort_pending(), why: Why::Abort };
-        return is_over.then(abort);
-    }
-    let mut next = record.clone();
-    let mut why = None;
-    next.aborted.retain_mut(|aborted| {
-        let made = observed.keys.iter().find(|listed| match &aborted.key {
-            Some(key) => listed.key == *key,
-            None => {
-                // A key that was published after all is no orphan, whatever else the record says.
-                listed.expiration == Some(aborted.token.expiration())
-                    && !record.has_published(&listed.key)
-            }
-        });
-        match made {
-            Some(listed) if aborted.key.is_none() => {
-                aborted.key = Some(listed.key.clone());
-                why = Some(Why::Find);
-                true
-            }
-            Some(_) => true,
-            None if aborted.key.is_some() || observed.settled.contains(&aborted.token) => {
-                why = why.or(Some(Why::Forget));
-                false
-            }
-            None => true,
-        }
-    });
-    if let Some(why) = why {
-        return Some(Action::Commit { record: next, why });
-    }
-    let key = record.aborted.iter().find_map(|aborted| aborted.key.clone())?;
-    Some(Action::Delete { key, waste: Waste::Orphan })
+    let requests = Requests {
+        settled: observed.settled,
+        unpublished: observed.unpublished,
+        me: observed.me,
+        alone: observed.alone,
+    };
+    let listed: Vec<_> =
+        observed.keys.iter().map(|listed| (&listed.key, listed.expiration)).collect();
+    orphans::resolve(record, &listed, requests).map(|step| match step {
+        Step::Commit(record, why) => Action::Commit { record, why },
+        Step::Delete(key) => Action::Delete { key, waste: Waste::Orphan },
+    })
 }
 
 /// Why the current key does not do, if so.
@@ -391,11 +346,7 @@ fn paused(record: &Record, need: Need, now: Timestamp) -> Option<Timestamp> {
         .filter(|created_at| matches!(need, Need::Expired | Need::Used) && *created_at <= now)
         .map(|created_at| later(created_at, REST))
         .filter(|until| now < *until);
-    backed_off(record.attempts, now).max(rest)
-}
-
-fn is_gated(record: &Record) -> bool {
-    record.unresolved().next().is_some()
+    record.attempts.wait_until(now).max(rest)
 }
 
 /// Starts on a new key where one is needed and may be made.
@@ -407,17 +358,13 @@ fn begin(
     now: Timestamp,
     nonce: u32,
 ) -> Option<Action> {
-    if stays_ended(wanted, need) || is_gated(record) || paused(record, need, now).is_some() {
+    if stays_ended(wanted, need) || record.is_gated() || paused(record, need, now).is_some() {
         return None;
     }
-    let mut taken = record.expirations();
-    taken.extend(observed.keys.iter().filter_map(|key| key.expiration));
-    let token = Token::choose(now, wanted.lifetime, nonce, &taken);
     let old_until = record.current.as_ref().map_or(now, |old| need.old_until(old, now));
-    let mut next = record.clone();
-    next.pending = Some(Intent { token, by: observed.me.to_owned() });
-    next.attempts = Attempts { count: record.attempts.count.saturating_add(1), last: Some(now) };
-    Some(Action::Begin { record: next, token, need, old_until })
+    let listed = observed.keys.iter().filter_map(|key| key.expiration);
+    let (record, token) = record.begin(observed.me, wanted.lifetime, listed, now, nonce);
+    Some(Action::Begin { record, token, need, old_until })
 }
 
 /// What is left to do about a key that must not work any more; `None` where nothing is.
@@ -459,7 +406,7 @@ fn release(observed: &Observed<'_>, record: &Record, now: Timestamp) -> Action {
     let current = record.current.iter().map(|current| &current.key);
     let mut published = current.chain(record.retiring.iter().map(|retiring| &retiring.key));
     let action = published.find_map(|key| end(observed, key, Waste::Released, now));
-    let state = if is_gated(record) { State::Gated(Need::Gone) } else { State::Released };
+    let state = if record.is_gated() { State::Gated(Need::Gone) } else { State::Released };
     action.unwrap_or(Action::Wait { until: None, state })
 }
 
@@ -473,7 +420,7 @@ fn wait(
     let retires = record.retiring.iter().map(|retiring| retiring.until);
     let (state, then) = match need {
         Some(need) if stays_ended(wanted, need) => (State::Ended(need), None),
-        Some(need) if is_gated(record) => (State::Gated(need), None),
+        Some(need) if record.is_gated() => (State::Gated(need), None),
         Some(need) => (State::BackingOff(need), paused(record, need, now)),
         None => {
             let current = record.current.as_ref();

@@ -251,15 +251,12 @@ fn record(log: &Log) -> Record {
         aborted: log
             .aborted
             .iter()
-            .map(|key| Aborted {
-                token: token(key),
-                prefix: log.found.has(key).then(|| prefix(key)),
-            })
+            .map(|key| Aborted { token: token(key), key: log.found.has(key).then(|| prefix(key)) })
             .collect(),
         retiring: log
             .retiring
             .iter()
-            .map(|key| Retiring { prefix: prefix(key), delete_after: early() })
+            .map(|key| Retiring { key: prefix(key), until: early() })
             .collect(),
         ..Record::default()
     }
@@ -284,12 +281,12 @@ fn log(record: &Record) -> Log {
     for aborted in &record.aborted {
         let key = key_of_token(aborted.token);
         log.aborted = log.aborted.with(key);
-        if aborted.prefix.is_some() {
+        if aborted.key.is_some() {
             log.found = log.found.with(key);
         }
     }
     for retiring in &record.retiring {
-        log.retiring = log.retiring.with(key_of(&retiring.prefix));
+        log.retiring = log.retiring.with(key_of(&retiring.key));
     }
     log
 }

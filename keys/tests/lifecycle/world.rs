@@ -192,7 +192,7 @@ impl World {
         let owned = |prefix: &KeyPrefix| {
             *prefix == foreign()
                 || record.current.as_ref().is_some_and(|current| current.prefix == *prefix)
-                || record.retiring.iter().any(|retiring| retiring.prefix == *prefix)
+                || record.retiring.iter().any(|retiring| retiring.key == *prefix)
         };
         let tokens: BTreeSet<Timestamp> = record.unresolved().map(Token::expiration).collect();
         let orphans = self.keys.iter().filter(|(prefix, _)| !owned(prefix));

@@ -260,7 +260,7 @@ impl<'a> Turns<'a> {
             let witness = memory
                 .witness
                 .get_or_insert_with(|| Witness::new(settings.send_deadline, settings.in_flight));
-            witness.read_tokens(record.unresolved(), home.at);
+            witness.read(&record, home.at);
             let current = record.current.as_ref().map(|current| current.token);
             // What the record names needs no remembering here.
             memory.unpublished.retain(|token| {

@@ -72,7 +72,7 @@ impl Faulty {
             .iter()
             .filter(|prefix| {
                 record.current.as_ref().is_none_or(|current| current.prefix != **prefix)
-                    && !record.retiring.iter().any(|retiring| retiring.prefix == **prefix)
+                    && !record.retiring.iter().any(|retiring| retiring.key == **prefix)
             })
             .collect();
         assert!(orphans.len() <= 1, "P3: {orphans:?}, {record:?}");

@@ -81,7 +81,7 @@ async fn a_key_is_rotated_in_time_and_the_old_one_lives_through_its_grace() {
         let key = bench.key().await.expect("a key");
         assert!(bench.headscale.authenticates(key.expose()));
         let record = bench.record().await;
-        assert!(record.retiring.iter().any(|retiring| retiring.prefix == *old.prefix()));
+        assert!(record.retiring.iter().any(|retiring| retiring.key == *old.prefix()));
     }
 }
 
