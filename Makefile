@@ -7,6 +7,7 @@ SHELL := bash
 export RUSTUP_AUTO_INSTALL := 0
 
 FUZZ_SECONDS ?= 60
+SOAK_EDITS ?= 1000
 
 # Nothing unwinds a program that ends when it panics: the tables for it are 2.6 MB. Where lld links,
 # which the toolchain does on this platform, functions of the same code are one (1.5 MB), and
@@ -16,7 +17,7 @@ ifeq ($(shell uname -sm),Linux x86_64)
 RELEASE_RUSTFLAGS += -C link-arg=-Wl,--icf=all -C link-arg=-Wl,-z,pack-relative-relocs
 endif
 
-.PHONY: help demo demo-cluster release release-size image image-test test test-js lint generate plugins bench fuzz
+.PHONY: help demo demo-cluster release release-size image image-test test soak test-js lint generate plugins bench fuzz
 
 # The guests and their template have workspaces of their own, and share what they are built into.
 GUESTS := --locked --target-dir target/guests --manifest-path
@@ -55,6 +56,9 @@ test: ## Run all tests
 	cargo test --workspace --locked
 	cargo test --workspace $(GUESTS) policies/Cargo.toml
 	cargo test $(GUESTS) policies/templates/rust/Cargo.toml
+
+soak: ## Edit and kill at random, SOAK_EDITS times (1,000); SOAK_SEED makes the same edits again
+	SOAK_EDITS=$(SOAK_EDITS) cargo test --locked --package headscale-operator --test soak random -- --nocapture
 
 test-js: ## Start, build and test a JavaScript plugin; needs node and the npm registry
 	cargo build --locked --package kubectl-headscale

@@ -11,11 +11,11 @@ use headscale_keys::{Token, Witness};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
-use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, ResourceExt as _};
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::events::Events;
 use crate::headscale;
 use crate::headscale::children::Children;
 use crate::headscale::secrets::Secrets;
@@ -139,7 +139,7 @@ pub(crate) struct Context {
     pub(crate) instances: Instances,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
-    pub(crate) recorder: Recorder,
+    pub(crate) recorder: std::sync::Arc<Events>,
     pub(crate) settings: Settings,
     pub(crate) stores: Stores,
     pub(crate) triggers: Triggers,
@@ -178,7 +178,7 @@ impl Context {
     ) -> Vec<std::sync::Arc<HeadscalePolicy>> {
         self.stores.policies.state_filter(|policy| {
             policy.spec.headscale_ref == headscale
-                && policy.namespace().as_deref() == Some(namespace)
+                && policy.metadata.namespace.as_deref() == Some(namespace)
         })
     }
 
@@ -190,7 +190,7 @@ impl Context {
     ) -> Vec<std::sync::Arc<HeadscaleAutoApprover>> {
         self.stores.approvers.state_filter(|approver| {
             approver.spec.headscale_ref == headscale
-                && approver.namespace().as_deref() == Some(namespace)
+                && approver.metadata.namespace.as_deref() == Some(namespace)
         })
     }
 
@@ -201,7 +201,8 @@ impl Context {
         headscale: &str,
     ) -> Vec<std::sync::Arc<HeadscaleUser>> {
         self.stores.users.state_filter(|user| {
-            user.spec.headscale_ref == headscale && user.namespace().as_deref() == Some(namespace)
+            user.spec.headscale_ref == headscale
+                && user.metadata.namespace.as_deref() == Some(namespace)
         })
     }
 
@@ -224,7 +225,8 @@ impl Context {
         headscale: &str,
     ) -> Vec<std::sync::Arc<HeadscalePreAuthKey>> {
         self.stores.keys.state_filter(|key| {
-            key.spec.headscale_ref == headscale && key.namespace().as_deref() == Some(namespace)
+            key.spec.headscale_ref == headscale
+                && key.metadata.namespace.as_deref() == Some(namespace)
         })
     }
 }

@@ -24,7 +24,7 @@ pub struct Timing {
     pub lasts: Duration,
     /// How long after it was renewed its holder stops.
     pub give_up: Duration,
-    /// How often it is looked at and renewed.
+    /// How often it is renewed; those that wait for it look twice as often.
     pub every: Duration,
 }
 
@@ -104,7 +104,8 @@ impl Elector {
                 tracing::info!("{text}");
                 told = text;
             }
-            sleep(jittered(self.timing.every)).await;
+            // Whoever waits for it is to notice soon that it is free.
+            sleep(jittered(self.timing.every / 2)).await;
         }
     }
 

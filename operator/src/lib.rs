@@ -18,6 +18,7 @@
 pub mod cli;
 pub mod conditions;
 mod context;
+mod events;
 mod go_flags;
 pub mod headscale;
 pub mod instance;

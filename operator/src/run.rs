@@ -16,7 +16,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
 use kube::runtime::applier;
 use kube::runtime::controller::{Action, Config};
-use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::events::Reporter;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource, ResourceExt as _};
 use thiserror::Error;
@@ -26,6 +26,7 @@ use tokio::sync::watch;
 
 use crate::cli::Args;
 use crate::context::{Context, Settings, Triggers};
+use crate::events::Events;
 use crate::instance::{Clock, Instances};
 use crate::kubernetes::{self, ConnectionError, KubernetesError};
 use crate::lanes::{Lanes, OfHeadscale};
@@ -177,7 +178,7 @@ async fn work(
     let instances = Instances::new(client.clone(), resolve, clock, metrics.clone());
     let reporter =
         Reporter { controller: FIELD_MANAGER.to_owned(), instance: Some(identity.to_owned()) };
-    let recorder = Recorder::new(client.clone(), reporter);
+    let recorder = Arc::new(Events::new(client.clone(), reporter));
     let settings = Settings {
         deletion_patience: args.deletion_patience,
         resync: args.resync,
@@ -208,7 +209,7 @@ async fn work(
             instances: instances.clone(),
             metrics: metrics.clone(),
             clock,
-            recorder: recorder.clone(),
+            recorder: Arc::clone(&recorder),
             settings: settings.clone(),
             stores: stores.clone(),
             triggers: Triggers { headscales, documents, policies, approvers, nodes, users, keys },
@@ -377,7 +378,8 @@ async fn control<K, F>(
                 return Ok(Action::await_change());
             };
             let began = context.clock.now();
-            let next = look(Arc::clone(&object), Arc::clone(&context)).await;
+            // In a place of its own: those that wait for their turn take none of it.
+            let next = Box::pin(look(Arc::clone(&object), Arc::clone(&context))).await;
             let action = after(kind, &context, &*object, &next);
             let took = context.clock.now().saturating_sub(began);
             context.metrics.reconciled(kind, action.1, took);

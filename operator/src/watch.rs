@@ -23,7 +23,8 @@ use crate::headscale::children::{self, Children};
 use crate::headscale::tolerant::Stored;
 use crate::instance::secret_names;
 use crate::names::{
-    MANAGED_BY, MANAGED_BY_LABEL, REISSUE_CONFIG, REISSUE_LABEL, REISSUE_TO_ANNOTATION, TYPE_LABEL,
+    MANAGED_BY, MANAGED_BY_LABEL, OWNER_LABEL, REISSUE_CONFIG, REISSUE_LABEL,
+    REISSUE_TO_ANNOTATION, TYPE_LABEL,
 };
 use crate::objects::{self, Managed};
 use crate::pre_auth_key::decide::{secret_name, user_ref};
@@ -349,8 +350,16 @@ fn child_changed<K: Resource>(context: &Context, child: &K) {
     }
 }
 
+/// What kubectl remembers of an object: the object once more.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Removes what nobody reads, and what may be most of the object.
 fn strip<K: Resource>(object: &mut K) {
-    object.meta_mut().managed_fields = None;
+    let meta = object.meta_mut();
+    meta.managed_fields = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove(LAST_APPLIED);
+    }
 }
 
 /// The object that something happened to, and whether it is gone.
@@ -496,6 +505,14 @@ async fn secret_changed(context: &Context, secret: &PartialObjectMeta<Secret>) {
         }
     }
     child_changed(context, secret);
+    let owner = secret.labels().get(OWNER_LABEL);
+    if let Some(owner) = owner.filter(|_| secret.owner_references().is_empty()) {
+        // Somebody took its owner out of it.
+        for key in context.stores.keys.state_filter(|key| key.metadata.uid.as_ref() == Some(owner))
+        {
+            context.triggers.key(&key);
+        }
+    }
     if secret.labels().get(API_KEY.0).is_some_and(|value| value == API_KEY.1) {
         let headscales = context.stores.headscales.state_filter(|headscale| {
             headscale.namespace().as_deref() == Some(&*namespace)
@@ -522,8 +539,8 @@ async fn secret_changed(context: &Context, secret: &PartialObjectMeta<Secret>) {
         return;
     }
     let waiting = context.stores.keys.state_filter(|key| {
-        key.namespace().as_deref() == Some(&*namespace)
-            && secret_name(&key.name_any(), &key.spec) == name
+        key.metadata.namespace.as_deref() == Some(&*namespace)
+            && secret_name(key.metadata.name.as_deref().unwrap_or_default(), &key.spec) == name
             && !conditions::holds(key.conditions(), names::READY)
     });
     for key in waiting {

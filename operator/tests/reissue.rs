@@ -10,7 +10,9 @@ use headscale_keys::{AuthKey, Token};
 use headscale_operator::names::{REISSUE_POLICY_ANNOTATION, REISSUE_TO_ANNOTATION};
 use headscale_operator::reissue::document::{self, Defaults, DocumentError, FILE, Files};
 use headscale_operator::reissue::limit::Bucket;
-use headscale_operator::reissue::proof::{came_in_with, orphans, reason, view_key, view_node};
+use headscale_operator::reissue::proof::{
+    came_in_with, can_return, orphans, reason, view_key, view_node,
+};
 use headscale_operator::reissue::record::{Pending, Reason, Record};
 use headscale_operator::reissue::request::{Request, may_be_like, policy};
 use jiff::{SignedDuration, Timestamp};
@@ -137,6 +139,19 @@ fn a_node_is_well_that_was_seen_and_has_not_expired() {
     // The zero time of 0.28 is no expiry.
     let never = "0001-01-01T00:00:00Z".parse().ok();
     assert!(alive(&Node { expiry: never, ..seen(1) }));
+}
+
+#[test]
+fn an_expired_node_with_tags_cannot_return() {
+    let node = |tags: &[&str], expiry: Option<i64>| Node {
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        expiry: expiry.map(at),
+        ..Node::default()
+    };
+    assert!(!can_return(&node(&["tag:a"], Some(-1)), at(0)));
+    assert!(can_return(&node(&["tag:a"], None), at(0)));
+    assert!(can_return(&node(&["tag:a"], Some(1)), at(0)));
+    assert!(can_return(&node(&[], Some(-1)), at(0)));
 }
 
 #[test]

@@ -106,6 +106,8 @@ fn container(name: &str) -> Container {
     Container {
         name: name.to_owned(),
         image_pull_policy: Some("IfNotPresent".to_owned()),
+        // Why it ended is then told where the pod's status is read.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             capabilities: Some(Capabilities {

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::requirements::{Keys, missing};
 use super::rollout::Rollout;
-use super::upgrade::{self, Course, Question};
+use super::upgrade::{self, Course, Question, Why};
 use crate::names::VERSION_ANNOTATION;
 
 /// So many findings are shown in a condition.
@@ -34,6 +34,8 @@ pub struct Observed<'a> {
     pub rival: Option<&'a str>,
     /// The policy, where it is a file: all of it.
     pub policy: Option<&'a str>,
+    /// What is wrong with the policy, for the version that is wanted too.
+    pub policy_error: Option<&'a str>,
     /// Whether Headscale answers anything but that it works.
     pub is_ailing: bool,
     /// What `desired_state` is told besides.
@@ -157,14 +159,20 @@ pub fn decide(observed: &Observed<'_>) -> Decision {
     });
     let (version, is_step, why) = match course {
         Course::Run(version) => (Some(version), false, None),
-        Course::Step(version) => (Some(version), true, None),
+        // A policy that it refuses stops a server when it starts.
+        Course::Step(version) => match observed.policy_error {
+            Some(error) => {
+                let message =
+                    format!("Headscale {version} comes once the policy suits it: {error}");
+                decision.blocked = Some(Block::new("PolicyInvalid", message));
+                (running.clone(), false, None)
+            }
+            None => (Some(version), true, None),
+        },
         Course::Stay { version, why } => (version, false, Some(why)),
     };
     let inputs = inputs(observed, is_step);
-    let goes_on = why.as_ref().is_none_or(|why| {
-        // The next versions come some time, and their errors can be mended meanwhile.
-        !matches!(why.reason(), "VersionUnsupported" | "DowngradeRefused" | "UpgradeRefused")
-    });
+    let goes_on = why.as_ref().is_none_or(Why::is_delay);
     let mut checked: Vec<String> = version.iter().cloned().collect();
     if goes_on {
         let from = version.as_deref().or(running.as_deref()).unwrap_or(&spec.version);
@@ -190,13 +198,13 @@ pub fn decide(observed: &Observed<'_>) -> Decision {
     }
     match why {
         Some(why) if why.is_passing() => decision.waiting = Some(why.to_string()),
-        Some(why) if why.reason() != "ScaledToZero" => {
+        Some(Why::Off { .. }) | None => {}
+        Some(why) => {
             let runs = running.as_ref().map_or_else(String::new, |running| {
                 format!("; Headscale {running} is left as it is")
             });
             decision.blocked = Some(Block::new(why.reason(), format!("{why}{runs}")));
         }
-        _ => {}
     }
     // Of an image with a digest there is no other version than the one it is.
     let is_pinned_elsewhere = version.as_deref() != Some(&*spec.version) && image.contains('@');

@@ -23,7 +23,7 @@
 //! `ContainerFailed`, `BackupFailed`, `Unschedulable`, `PodFailed`, `VolumeLost`; `Upgrading`,
 //! `ScaledToZero`, `APIKeyNotReady`; `InvalidSpec`, `InvalidName`, `ConfigInvalid`,
 //! `SecretNotFound`, `SecretNameTaken`, `NameTaken`, `ObjectRefused`, `NamespaceTerminating`;
-//! `VersionUnsupported`, `DowngradeRefused`, `UpgradeRefused`, `BackupNotConfirmed`.
+//! `PolicyInvalid`, `VersionUnsupported`, `DowngradeRefused`, `UpgradeRefused`, `BackupNotConfirmed`.
 
 mod api_key;
 mod apply;
@@ -52,7 +52,7 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use kube::runtime::reflector::ObjectRef;
 use serde_json::{Value, json};
 
-use crate::conditions;
+use crate::conditions::{self, Holds};
 use crate::context::Context;
 use crate::kubernetes::{KubernetesError, within};
 use crate::names::FIELD_MANAGER;
@@ -114,6 +114,7 @@ pub(crate) async fn reconcile(
     let rollout = Rollout::of(set.as_ref());
     let (_, is_ailing) = api_key::look(context, &headscale, &secret, rollout).await;
     let rival = rival(context, &headscale, &secret);
+    let policy_error = told.valid.as_ref().filter(|verdict| verdict.holds == Holds::False);
     let decision = decide(&Observed {
         headscale: &headscale,
         unreadable: unreadable.as_deref(),
@@ -122,6 +123,7 @@ pub(crate) async fn reconcile(
         secrets: &keys,
         rival: rival.as_deref(),
         policy: told.text.as_deref(),
+        policy_error: policy_error.map(|verdict| verdict.message.as_str()),
         is_ailing,
         inputs: &inputs,
     });

@@ -183,6 +183,13 @@ impl Why {
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Unhealthy { .. })
     }
+
+    /// Whether the version that is wanted can be run some time, so that what it says to the
+    /// configuration counts.
+    #[must_use]
+    pub fn is_delay(&self) -> bool {
+        matches!(self, Self::Unhealthy { .. } | Self::NoBackup { .. } | Self::Off { .. })
+    }
 }
 
 /// What comes of the version.

@@ -22,6 +22,7 @@ use crate::conditions;
 use crate::context::Context;
 use crate::instance::{AskError, Instance, Snapshot};
 use crate::kubernetes::{KubernetesError, within};
+use crate::names::OWNER_LABEL;
 use crate::objects::Managed as _;
 use crate::user::RECENT;
 
@@ -137,8 +138,8 @@ impl<'a> Turns<'a> {
             Home::Missing => None,
         };
         let mut former = self.former(name);
-        if home.is_none() {
-            // Nobody may have seen yet where it was.
+        if home.is_none() && self.key.metadata.generation != Some(1) {
+            // Nobody may have seen yet where it was. In its first generation it was nowhere else.
             former.extend(self.store.all().await?.iter().map(kube::ResourceExt::name_any));
         }
         let home = self.load(name, home)?;
@@ -193,15 +194,14 @@ impl<'a> Turns<'a> {
 
     /// Names of Secrets that are ours, but for this one, as far as they were seen.
     fn former(&self, name: &str) -> BTreeSet<String> {
-        let is_ours = |owners: &[_]| {
-            owners.iter().any(
-                |owner: &k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference| {
-                    owner.controller == Some(true) && owner.uid == self.uid
-                },
-            )
-        };
-        let secrets =
-            self.context.stores.secrets.state_filter(|secret| is_ours(secret.owner_references()));
+        let secrets = self.context.stores.secrets.state_filter(|secret| {
+            let owners = secret.owner_references();
+            match owners.iter().find(|owner| owner.controller == Some(true)) {
+                Some(owner) => owner.uid == self.uid,
+                // Somebody took us out of it.
+                None => secret.labels().get(OWNER_LABEL) == Some(&self.uid),
+            }
+        });
         secrets.iter().map(|secret| secret.name_any()).filter(|it| it != name).collect()
     }
 

@@ -26,14 +26,24 @@ pub fn came_in_with(node: &Node, keys: &[KeyName], listed: &[PreAuthKey]) -> boo
     keys.iter().any(|key| key.id == used.id && key.prefix.as_ref() == Some(prefix))
 }
 
+fn is_expired(node: &Node, now: Timestamp) -> bool {
+    // The zero time means that it never expires.
+    node.expiry.is_some_and(|expiry| expiry.as_second() > 0 && expiry <= now)
+}
+
+/// Whether the node can be let in again. One that has tags keeps its expiry when its machine comes
+/// again with another key (0.29 and 0.30), so that an expired one would stay so for ever.
+#[must_use]
+pub fn can_return(node: &Node, now: Timestamp) -> bool {
+    node.tags.is_empty() || !is_expired(node, now)
+}
+
 /// How the node is.
 #[must_use]
 pub fn view_node(node: Option<&Node>, now: Timestamp) -> NodeView {
     let Some(node) = node else { return NodeView::Missing };
-    // The zero time means that it never expires.
-    let is_expired = node.expiry.is_some_and(|expiry| expiry.as_second() > 0 && expiry <= now);
     let was_seen = node.last_seen.is_some_and(|seen| now.duration_since(seen) <= OUTAGE);
-    NodeView::Known { alive: !is_expired && (node.online || was_seen) }
+    NodeView::Known { alive: !is_expired(node, now) && (node.online || was_seen) }
 }
 
 fn is_usable(key: &PreAuthKey, now: Timestamp) -> bool {

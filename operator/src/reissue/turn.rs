@@ -159,7 +159,9 @@ impl<'a> Turns<'a> {
         let is_foreign = seen.device.is_some() && !seen.is_proven && replica.marker.is_some();
         let (device, device_id) =
             if is_foreign { (NodeView::Missing, None) } else { (device, replica.device_id) };
+        let can_return = seen.device.as_ref().is_none_or(|node| proof::can_return(node, now));
         let replica = Replica {
+            policy: if can_return { policy } else { Policy::Recreate },
             control: Control::Available { device, key, orphans: &orphans },
             device_id,
             // Whether there is one is seen when it is taken.

@@ -131,14 +131,24 @@ impl Identity {
         Some(Self { id, created_at })
     }
 
-    /// Whether this is the user. The Go operator keeps whole seconds.
+    /// Whether this is the user.
     fn is(&self, user: &User) -> bool {
         let same_time = match (self.created_at, user.created_at) {
-            (Some(said), Some(is)) => said.as_second() == is.as_second(),
+            (Some(said), Some(is)) => is_same_time(said, is),
             _ => true,
         };
         self.id == user.id && same_time
     }
+}
+
+/// Whether what was `said` is when a user was made. The Go operator keeps whole seconds, and a
+/// database may round what Headscale says when it makes a user. Two users that get the same number
+/// can be made within a second: the second one after the database was lost.
+pub(super) fn is_same_time(said: Timestamp, is: Timestamp) -> bool {
+    if said.subsec_nanosecond() == 0 {
+        return said.as_second() == is.as_second();
+    }
+    said.duration_since(is).abs() <= SignedDuration::from_millis(1)
 }
 
 /// What comes next. Decides from its arguments alone.

@@ -265,7 +265,7 @@ async fn say(
         // What the Go operator wrote without fractions of a second stays.
         if Identity::from_status(&user).as_ref().is_none_or(|said| said.id != identity.id)
             || new.created_at.is_none()
-            || !is_same_second(new.created_at.as_deref(), identity.created_at)
+            || !is_same_time(new.created_at.as_deref(), identity.created_at)
         {
             new.created_at = identity.created_at.map(|time| time.to_string());
         }
@@ -278,7 +278,9 @@ async fn say(
     Ok(())
 }
 
-fn is_same_second(said: Option<&str>, is: Option<Timestamp>) -> bool {
-    let said = said.and_then(|said| said.parse::<Timestamp>().ok());
-    said.map(Timestamp::as_second) == is.map(Timestamp::as_second)
+fn is_same_time(said: Option<&str>, is: Option<Timestamp>) -> bool {
+    match (said.and_then(|said| said.parse().ok()), is) {
+        (Some(said), Some(is)) => decide::is_same_time(said, is),
+        (said, is) => said.is_none() && is.is_none(),
+    }
 }

@@ -19,6 +19,8 @@
 mod bench;
 mod go;
 mod life;
+mod manifests;
+mod misfortune;
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 #[path = "../operator/program.rs"]
 mod program;

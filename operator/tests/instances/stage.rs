@@ -15,7 +15,7 @@ use k8s_openapi::api::core::v1::{
     ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount,
 };
 use k8s_openapi::api::networking::v1::Ingress;
-use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt as _};
 use serde::Serialize;
@@ -29,9 +29,11 @@ use crate::program::{Operator, Running};
 
 /// How long a change of an instance may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// So many lines of each log are shown where a test fails.
+const SHOWN: usize = 20;
 /// How long nothing must be written until it counts as quiet: several looks at everything.
-const QUIET: Duration = Duration::from_secs(3);
+pub(crate) const QUIET: Duration = Duration::from_secs(3);
 
 /// All that a test needs around the program.
 pub(crate) struct Stage {
@@ -40,6 +42,8 @@ pub(crate) struct Stage {
     pub(crate) player: Player,
     pub(crate) proxy: Proxy,
     pub(crate) directory: TempDir,
+    /// The API server, behind the proxy.
+    server: String,
     operator: Operator,
 }
 
@@ -83,7 +87,7 @@ impl Stage {
         for service in services {
             operator = operator.also("resolve", &player.resolve(service));
         }
-        Some(Self { plane, namespace, player, proxy, directory, operator })
+        Some(Self { plane, namespace, player, proxy, directory, server, operator })
     }
 
     /// Starts the program.
@@ -99,6 +103,38 @@ impl Stage {
             operator = operator.also(name.trim_start_matches("--"), value);
         }
         operator.also(name, value).start()
+    }
+
+    /// Starts it as one that lives in another namespace, with the rights of its role everywhere:
+    /// where its namespace goes, it would have none.
+    pub(crate) async fn start_elsewhere(&self) -> Running {
+        let role: Role = self.get("headscale-operator").await.expect("the operator's");
+        let home = self.plane.namespace().await;
+        let name = format!("operator-{home}");
+        let role = json!({ "metadata": { "name": name }, "rules": role.rules });
+        let role: ClusterRole = serde_json::from_value(role).expect("a role");
+        let params = PostParams::default();
+        let roles: Api<ClusterRole> = Api::all(self.plane.client());
+        roles.create(&params, &role).await.expect("created");
+        let account = json!({ "kind": "ServiceAccount", "name": "operator", "namespace": home });
+        let kind = json!({
+            "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name,
+        });
+        let binding =
+            json!({ "metadata": { "name": name }, "roleRef": kind, "subjects": [account] });
+        let binding: ClusterRoleBinding = serde_json::from_value(binding).expect("a binding");
+        let bindings: Api<ClusterRoleBinding> = Api::all(self.plane.client());
+        bindings.create(&params, &binding).await.expect("created");
+        let token = self.plane.token_for(&home, "operator").await;
+        let directory = self.directory.path();
+        let server = Some(self.server.as_str());
+        let kubeconfig = self.plane.kubeconfig(directory, &token, &self.namespace, server);
+        let mut operator = Operator::new(directory);
+        for argument in self.operator.arguments() {
+            let (name, value) = argument.split_once('=').expect("a value");
+            operator = operator.also(name.trim_start_matches("--"), value);
+        }
+        operator.flag("kubeconfig", &kubeconfig.display().to_string()).start()
     }
 
     pub(crate) fn api<K>(&self) -> Api<K>
@@ -274,8 +310,18 @@ impl Stage {
             headscales.iter().map(|it| json!([it.name_any(), it.status])).collect();
         let pods: Api<Pod> = self.api();
         let pods = pods.list(&ListParams::default()).await.expect("listed").items;
-        let pods: Vec<Value> = pods.iter().map(|it| json!([it.name_any(), it.status])).collect();
-        format!("{:#}\n{:#}", Value::Array(status), Value::Array(pods))
+        let mut text = format!("{:#}\n", Value::Array(status));
+        for pod in pods {
+            text.push_str(&format!("{:#}\n", json!([pod.name_any(), pod.status])));
+            let spec = pod.spec.clone().unwrap_or_default();
+            for container in spec.init_containers.iter().flatten().chain(&spec.containers) {
+                let log = self.player.log(&pod.name_any(), &container.name);
+                let lines: Vec<&str> = log.lines().collect();
+                let last = lines.get(lines.len().saturating_sub(SHOWN)..).unwrap_or_default();
+                text.push_str(&format!("--- {}\n{}\n", container.name, last.join("\n")));
+            }
+        }
+        text
     }
 
     /// What the operator wrote through the proxy, Events and Leases aside.

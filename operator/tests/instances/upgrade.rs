@@ -82,3 +82,25 @@ async fn a_step_that_fails_is_the_last_one_and_says_so() {
     let is_done = async || stage.runs("demo", "demo", &image("0.30.0")).await;
     stage.until(&mut operator, "at 0.30", is_done).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_copy_of_the_database_no_later_version_touches_it() {
+    let Some(stage) = Stage::new(&["demo"]).await else { return };
+    let mut operator = stage.start();
+    stage.make_headscale("demo", "0.28.0").await;
+    stage.until(&mut operator, "ready", async || stage.is_ready("demo").await).await;
+    let database = stage.player.data("data-demo-0").expect("a claim").join("db.sqlite");
+
+    stage.player.crash_image("kubectl-headscale/sidecar");
+    stage.patch::<Headscale>("demo", wanted("0.29.2")).await;
+    let has_failed = async || stage.condition("demo", "Ready").await.1 == "BackupFailed";
+    stage.until(&mut operator, "without a copy", has_failed).await;
+    let stored = std::fs::read_to_string(&database).expect("a database");
+    assert!(!stored.contains("0.29.2"), "nothing was migrated");
+
+    stage.player.mend_image("kubectl-headscale/sidecar");
+    stage.until(&mut operator, "ready", async || stage.is_ready("demo").await).await;
+    let stored = std::fs::read_to_string(&database).expect("a database");
+    assert!(stored.contains("0.29.2"));
+    assert_eq!(stage.images(POD), [image("0.28.0"), image("0.29.2")]);
+}

@@ -173,6 +173,13 @@ impl Bench {
         path.display().to_string()
     }
 
+    /// A kubeconfig of the operator's account that leads past the proxy.
+    pub(crate) fn direct_kubeconfig(&self) -> String {
+        let directory = self.directory.path();
+        let path = self.cluster.kubeconfig(directory, &self.token, &self.namespace, None);
+        path.display().to_string()
+    }
+
     /// What `--resolve` is given for the Headscale of this bench.
     pub(crate) fn resolve(&self) -> String {
         format!("{HEADSCALE}.{}.svc={}", self.namespace, self.proxied)

@@ -12,7 +12,7 @@ use crate::bench::Bench;
 use crate::program::Operator;
 
 /// No run takes so many writes.
-const MANY: usize = 30;
+pub(crate) const MANY: usize = 30;
 
 /// One that waits for no longer than these tests need for requests that may still come.
 fn operator(bench: &Bench) -> Operator {
@@ -20,7 +20,7 @@ fn operator(bench: &Bench) -> Operator {
 }
 
 /// Runs the operator until `holds`, and kills it at its `n`-th write; gives whether it came to it.
-async fn killed_at(
+pub(crate) async fn killed_at(
     bench: &Bench,
     n: usize,
     is_done: bool,
@@ -62,7 +62,7 @@ async fn killed_at(
 }
 
 /// Runs the operator until `holds`.
-async fn settle(bench: &Bench, holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn settle(bench: &Bench, holds: impl AsyncFnMut() -> bool) {
     bench.proxy.reset();
     operator(bench).start().until("settled", holds).await;
 }

@@ -10,8 +10,11 @@
     reason = "a helper of a test fails by a panic, as the test does"
 )]
 
+#[allow(dead_code, reason = "each test binary uses a part of it")]
 mod bench;
 mod headscale;
+mod headscale_takeover;
+mod headscale_versions;
 mod instance;
 mod keys;
 mod kill;

@@ -12,6 +12,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 /// A command line of the program.
+#[derive(Clone)]
 pub(crate) struct Operator {
     arguments: Vec<String>,
     directory: PathBuf,

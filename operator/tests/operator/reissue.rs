@@ -194,19 +194,25 @@ async fn old_nodes_are_kept_where_that_is_asked_for() {
     let Some(bench) = Bench::new(Version::V0_29).await else { return };
     prepare(&bench).await;
     let mut running = operator(&bench).start();
-    let replica = Replica::new(&bench, "proxy-0", json!({})).await;
+    bench.make_user("alice", json!({})).await;
+    bench.make_key("hers", json!({ "headscaleUserRef": "alice" })).await;
+    running.until("ready", async || bench.is_key_ready("hers").await).await;
     let policy = |value: &str| {
         let name = "headscale.infrado.cloud/reissue-policy";
         json!({ "metadata": { "annotations": { name: value } } })
     };
-    bench.patch::<Secret>("proxy-0", policy("KeepOld")).await;
-    let first = replica.another(&mut running, None).await;
-    let old = replica.settles(&mut running, &first).await;
-    replica.expires(old).await;
-    replica.write(json!({ "reissue_authkey": "" })).await;
-    replica.another(&mut running, None).await;
-    assert!(replica.has_node(old).await);
-
+    // A node with tags that has expired would stay so for ever, and goes all the same.
+    for (name, label, is_kept) in [("proxy-0", "hers", true), ("proxy-1", TEMPLATE, false)] {
+        let replica = Replica::labelled(&bench, name, label, json!({})).await;
+        bench.patch::<Secret>(name, policy("KeepOld")).await;
+        let first = replica.another(&mut running, None).await;
+        let old = replica.settles(&mut running, &first).await;
+        replica.expires(old).await;
+        replica.write(json!({ "reissue_authkey": "" })).await;
+        replica.another(&mut running, None).await;
+        assert_eq!(replica.has_node(old).await, is_kept);
+    }
+    let replica = Replica { bench: &bench, name: "proxy-0".to_owned() };
     bench.patch::<Secret>("proxy-0", policy("Keep")).await;
     let told = async || replica.is_told("ReissueRefused", "expected Recreate or KeepOld").await;
     running.until("told", told).await;

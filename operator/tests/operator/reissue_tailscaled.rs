@@ -216,7 +216,9 @@ async fn with_real(bench: &Bench, headscale: &Headscale) -> (Running, HttpClient
     let config = json!({ "spec": { "config": { "server_url": url } } });
     bench.patch::<headscale_api::kinds::Headscale>(HEADSCALE, config).await;
     let resolve = format!("{HEADSCALE}.{}.svc={}", bench.namespace, headscale.address());
-    let running = operator(bench).flag("resolve", &resolve).start();
+    // It takes its time to hash a key.
+    let operator = operator(bench).flag("resolve", &resolve).flag("send-deadline", "10s");
+    let running = operator.start();
     (running, HttpClient::builder(&url).api_key(key).build().expect("a client"))
 }
 
@@ -262,6 +264,25 @@ async fn a_real_node_is_let_in_again_by_a_real_headscale() {
         until(&mut running, &replica, &mut mount, "in once more", is_third).await;
         assert!(http.get_node(2).await.is_err(), "{version}: the old node is deleted");
         assert_eq!(http.get_node(3).await.expect("a node").given_name, "proxy-0", "{version}");
+        // It keeps its machine key, and the old node would be let in again if it had no tags.
+        let keep = "headscale.infrado.cloud/reissue-policy";
+        let keep = json!({ "metadata": { "annotations": { keep: "KeepOld" } } });
+        bench.patch::<Secret>("proxy-0", keep).await;
+        run(&headscale, &["nodes", "expire", "-i", "3"]);
+        let is_fourth = async || device().await.as_deref() == Some("4") && rests().await;
+        until(&mut running, &replica, &mut mount, "in with a fourth key", is_fourth).await;
+        assert_eq!(replica.record().await.keys.len(), 4, "{version}: one key each time");
+
+        // Somebody else's pod says that it is this node.
+        let attacker = Replica::new(&bench, "attacker", json!({})).await;
+        let key = attacker.another(&mut running, None).await;
+        let lies = json!({ "device_id": "4", "reissue_authkey": key });
+        attacker.write(lies).await;
+        attacker.another(&mut running, Some(&key)).await;
+        let told = async || attacker.is_told("StaleNodeKept", "").await;
+        running.until("told", told).await;
+        assert!(http.get_node(4).await.is_ok(), "{version}");
+
         for reason in ["AuthKeyIssued", "AuthKeyReissued", "StaleNodeDeleted"] {
             assert!(replica.is_told(reason, "").await, "{version}: {reason}");
         }
@@ -270,7 +291,11 @@ async fn a_real_node_is_let_in_again_by_a_real_headscale() {
                 && !key.reusable
                 && key.expiration.is_some_and(|it| it > jiff::Timestamp::now())
         });
-        assert_eq!(usable.count(), 0, "{version}: no key is left that works");
+        assert_eq!(
+            usable.count(),
+            1,
+            "{version}: none but that of the attacker is left that works"
+        );
         beside.abort();
         tell(&format!("a node came in again by the operator and Headscale {version}"));
     }

@@ -23,7 +23,7 @@ impl Random {
     }
 
     pub(crate) fn one_in(&mut self, many: u32) -> bool {
-        self.next() % u64::from(many) == 0
+        self.next().is_multiple_of(u64::from(many))
     }
 
     /// One of them, if there is any.

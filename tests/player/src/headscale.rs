@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use headscale_standin::{Options, PolicyMode, StandIn};
@@ -17,6 +17,16 @@ const CONFIG: &str = "/etc/headscale/config.yaml";
 const SOCKET: &str = "/var/run/headscale/headscale.sock";
 const DATABASE: &str = "/var/lib/headscale/db.sqlite";
 const NOISE_KEY: &str = "/var/lib/headscale/noise_private.key";
+/// One region, so that the map is not empty and nothing leaves this machine.
+const DERP: &str = "\
+regions:
+  900:
+    regionid: 900
+    regioncode: none
+    regionname: none
+    nodes:
+      - {name: 900a, regionid: 900, hostname: 127.0.0.1, stunport: -1, derpport: 3340}
+";
 
 /// The real Headscale of an image, where `HEADSCALE_BIN` names one of that minor version.
 fn real(image: &str) -> Option<Program> {
@@ -123,10 +133,12 @@ fn start_real(config: &Config<'_>) -> Result<(Running, SocketAddr), Exit> {
     if values.get("grpc_listen_addr").is_some() {
         values["grpc_listen_addr"] = other;
     }
+    let derp = directory.join("derp.yaml");
+    fs::write(&derp, DERP).expect("written");
     values["derp"] = json!({
         "server": { "enabled": false },
         "urls": [],
-        "paths": [derp_map(directory)],
+        "paths": [derp],
         "auto_update_enabled": false,
     });
     let file = directory.join("headscale-config.yaml");
@@ -148,18 +160,6 @@ fn replace_paths(value: &mut Value, here: &impl Fn(&str) -> Option<PathBuf>) {
         Value::Object(values) => values.values_mut().for_each(|it| replace_paths(it, here)),
         _ => {}
     }
-}
-
-/// One region, so that the map is not empty and nothing leaves this machine.
-fn derp_map(directory: &Path) -> PathBuf {
-    let file = directory.join("derp.yaml");
-    let node = json!({
-        "name": "900a", "regionid": 900, "hostname": "127.0.0.1", "stunport": -1, "derpport": 3340,
-    });
-    let region =
-        json!({ "regionid": 900, "regioncode": "none", "regionname": "none", "nodes": [node] });
-    fs::write(&file, json!({ "regions": { "900": region } }).to_string()).expect("written");
-    file
 }
 
 /// One that is free; where somebody else takes it before Headscale does, that is started again.
