@@ -17,7 +17,7 @@ ifeq ($(shell uname -sm),Linux x86_64)
 RELEASE_RUSTFLAGS += -C link-arg=-Wl,--icf=all -C link-arg=-Wl,-z,pack-relative-relocs
 endif
 
-.PHONY: help demo demo-cluster release release-size image image-test test soak test-js lint generate plugins bench fuzz
+.PHONY: help demo demo-cluster release release-size image image-test chart test soak test-js lint generate plugins bench fuzz
 
 # The guests and their template have workspaces of their own, and share what they are built into.
 GUESTS := --locked --target-dir target/guests --manifest-path
@@ -43,12 +43,17 @@ release: ## Build the plugin as it is released, with the built-in plugins compil
 release-size: release ## Build the plugin as it is released, and fail where it is too large
 	@.ci/size "$${CARGO_TARGET_DIR:-target}/release/kubectl-headscale"
 
-image: ## Build the sidecar's image into target/images; needs buildah
-	images/build
+image: ## Build the images of the sidecar and the operator into target/images; needs buildah
+	RELEASE_RUSTFLAGS="$(RELEASE_RUSTFLAGS)" images/build
 
-image-test: image ## Build the sidecar's image, look into it, and run it
-	HEADSCALE_IMAGE=$(CURDIR)/target/images/headscale-sidecar.tar \
+image-test: image ## Build the images, look into them, and run them
+	HEADSCALE_IMAGES=$(CURDIR)/target/images \
 		cargo test --locked --package headscale-testkit --test image
+
+chart: ## Package the Helm chart into target/chart; needs Go
+	tests/tools/build helm
+	"$${XDG_CACHE_HOME:-$$HOME/.cache}/kubectl-headscale/tools/helm" package charts/headscale-operator \
+		--destination target/chart
 
 test: ## Run all tests
 	tests/tools/docker-registry

@@ -1,5 +1,5 @@
 //! The Kubernetes kinds of Headscale (`headscale.infrado.cloud/v1beta1`), Headscale's configuration,
-//! and the objects that an instance is made of.
+//! and the objects that an instance and the operator are made of.
 //!
 //! Pure: nothing here knows a clock, a network, a file system or randomness.
 
@@ -8,3 +8,4 @@
 pub mod config;
 pub mod desired;
 pub mod kinds;
+pub mod operator;

@@ -14,9 +14,7 @@ pub const INSTANCE_ANNOTATION: &str = "headscale.infrado.cloud/instance";
 /// Label of a Secret: the uid of the object that it belongs to.
 pub const OWNER_LABEL: &str = "headscale.infrado.cloud/owner-uid";
 
-/// The Lease of the operator that is at work, which the Go operator has too: only one of all
-/// operators works.
-pub const LEASE: &str = "a4b8d1f0.infrado.cloud";
+pub use headscale_api::operator::LEASE;
 
 /// Label by which the Secrets of the operator and of the sidecar are watched.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";

@@ -6,11 +6,11 @@ use std::io;
 use std::path::Path;
 
 use headscale_acl::rules;
-use headscale_api::kinds;
+use headscale_api::{kinds, operator};
 use kubectl_headscale::rules_markdown;
 use thiserror::Error;
 
-use crate::{cli_reference, large_policy, plugin_interface, protobuf};
+use crate::{chart, cli_reference, large_policy, plugin_interface, protobuf};
 
 /// A generated file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +65,7 @@ pub fn files() -> Vec<File> {
         },
         File { path: "docs/rules.md".into(), text: rules_page() },
         File { path: "examples/large/policy.hujson".into(), text: large_policy::render() },
+        File { path: "operator/manifests/rbac.yaml".into(), text: operator::rbac_yaml() },
         // Where it cannot be read, why, which is no program.
         File {
             path: protobuf::PATH.into(),
@@ -73,6 +74,7 @@ pub fn files() -> Vec<File> {
     ];
     let crds = kinds::crd_files().into_iter();
     files.extend(crds.map(|(name, text)| File { path: format!("api/crds/{name}").into(), text }));
+    files.extend(chart::files());
     files
 }
 

@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod chart;
 pub mod cli_reference;
 pub mod compiled_plugins;
 pub mod gen_tailnet;

@@ -5,6 +5,8 @@
 use std::fs;
 use std::path::Path;
 
+use headscale_api::desired::DEFAULT_SIDECAR_IMAGE;
+use headscale_api::operator::DEFAULT_OPERATOR_IMAGE;
 use headscale_krew::{PLATFORMS, Version};
 use serde_json::Value;
 
@@ -62,12 +64,12 @@ fn nothing_is_released_with_a_known_vulnerability() {
     let release = yaml("release.yml", &read(".github/workflows/release.yml"));
     let steps = release["jobs"]["advisories"]["steps"].as_array().expect("steps");
     assert!(steps.iter().any(|step| text_of(step, "/run").contains("cargo deny")));
-    for job in ["archive", "image"] {
+    for job in ["archive", "image", "chart"] {
         assert_eq!(text_of(&release["jobs"][job], "/needs"), "advisories");
     }
     assert_eq!(
         release["jobs"]["publish"]["needs"],
-        serde_json::json!(["archive", "image", "manifest"])
+        serde_json::json!(["archive", "image", "manifest", "chart", "registry"])
     );
 }
 
@@ -83,6 +85,20 @@ fn images_are_tested_before_they_are_released() {
     assert!(read("Makefile").contains("\nimage-test: image "));
     let platforms = release["jobs"]["image"]["strategy"]["matrix"]["include"].as_array();
     assert_eq!(platforms.expect("a matrix").len(), 2, "x86_64 and aarch64");
+}
+
+#[test]
+fn images_and_chart_are_pushed_to_where_they_are_looked_for() {
+    let release = yaml("release.yml", &read(".github/workflows/release.yml"));
+    let job = &release["jobs"]["registry"];
+    let registry = text_of(job, "/env/REGISTRY");
+    assert!(DEFAULT_OPERATOR_IMAGE.starts_with(&format!("{registry}/operator:v")));
+    assert!(DEFAULT_SIDECAR_IMAGE.starts_with(&format!("{registry}/sidecar:v")));
+    let script: String = job.to_string();
+    for needle in ["images/push", "for name in sidecar operator;", "oci://$REGISTRY/charts"] {
+        assert!(script.contains(needle), "{needle}: {script}");
+    }
+    assert!(read("docs/install.md").contains(&format!("oci://{registry}/charts/headscale-operator")));
 }
 
 #[test]

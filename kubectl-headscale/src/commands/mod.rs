@@ -10,12 +10,15 @@ mod doctor;
 mod get;
 mod install;
 mod names;
+mod operator;
 mod options;
 mod plugin;
 mod policy;
 mod render;
 mod sandbox;
 mod targets;
+mod uninstall;
+mod upgrade;
 mod version;
 
 use std::io::Read;
@@ -57,9 +60,9 @@ pub(crate) enum Command {
     Get(get::GetArgs),
     Describe(describe::DescribeArgs),
     Delete(delete::DeleteArgs),
-    /// Install what Headscale needs in a cluster
-    #[command(subcommand)]
-    Install(install::Command),
+    Install(Box<install::InstallArgs>),
+    Upgrade(Box<upgrade::UpgradeArgs>),
+    Uninstall(Box<uninstall::UninstallArgs>),
     /// Write manifests
     #[command(subcommand)]
     Render(render::Command),
@@ -80,7 +83,9 @@ impl Command {
             Self::Get(args) => args.run(context),
             Self::Describe(args) => args.run(context),
             Self::Delete(args) => args.run(context),
-            Self::Install(command) => command.run(context),
+            Self::Install(args) => args.run(context),
+            Self::Upgrade(args) => args.run(context),
+            Self::Uninstall(args) => args.run(context),
             Self::Render(command) => command.run(context),
             Self::Doctor(args) => args.run(context),
             Self::Version(args) => args.run(context),

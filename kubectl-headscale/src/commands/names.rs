@@ -113,7 +113,7 @@ fn of_kind(kind: &str, current: &OsStr) -> Vec<CompletionCandidate> {
     candidates(names, &current.to_string_lossy())
 }
 
-fn namespace(current: &OsStr) -> Vec<CompletionCandidate> {
+pub(super) fn namespace(current: &OsStr) -> Vec<CompletionCandidate> {
     let names = ask(async |cluster: Cluster| {
         let api: Api<Namespace> = Api::all(cluster.client.clone());
         Ok(api.list_metadata(&ListParams::default().limit(MOST)).await?.items)

@@ -3,13 +3,15 @@
 use clap::{Args, Subcommand, ValueEnum};
 use headscale_api::desired::{Inputs, desired_state};
 use headscale_api::kinds::{Headscale, crds, crds_yaml};
+use headscale_api::operator::{Options, desired};
 use serde_json::Value;
 
 use super::Context;
 use super::create::{DraftArgs, InstanceArgs, yaml_documents};
+use super::operator::SettingsArgs;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::kubernetes::{ConnectionArgs, print};
+use crate::kubernetes::{ConnectionArgs, OPTIONS_HELP, print};
 
 const INSTANCE_EXAMPLES: &str = "\
 Examples:
@@ -36,11 +38,27 @@ Examples:
   # Keep them in Git
   kubectl headscale render crds > crds.yaml";
 
+const OPERATOR_EXAMPLES: &str = "\
+Examples:
+  # Install the operator with kubectl
+  kubectl headscale render operator | kubectl apply --server-side -f -
+
+  # Keep it in Git, and the kinds elsewhere
+  kubectl headscale render operator --crds=false > operator.yaml
+
+  # One that looks after two namespaces, and has no rights elsewhere
+  kubectl headscale render operator -n vpn --watch-namespace vpn,lab
+
+Exit codes:
+  0  rendered
+  2  wrong usage";
+
 /// Writes manifests.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Instance(Box<InstanceManifestArgs>),
     Crds(CrdsArgs),
+    Operator(Box<OperatorManifestArgs>),
 }
 
 impl Command {
@@ -49,6 +67,7 @@ impl Command {
         match self {
             Self::Instance(args) => args.run(context),
             Self::Crds(args) => args.run(context),
+            Self::Operator(args) => args.run(context),
         }
     }
 }
@@ -133,10 +152,49 @@ impl CrdsArgs {
             context.ui.print(&crds_yaml())?;
             return Ok(Exit::Success);
         }
-        let value = |crd| {
-            serde_json::to_value(crd).map_err(|error| CommandError::failed(error.to_string()))
-        };
-        let values: Vec<Value> = crds().iter().map(value).collect::<Result<_, _>>()?;
-        self.output.print(&values, context)
+        self.output.print(&definitions()?, context)
+    }
+}
+
+fn definitions() -> Result<Vec<Value>, CommandError> {
+    let value =
+        |crd| serde_json::to_value(crd).map_err(|error| CommandError::failed(error.to_string()));
+    crds().iter().map(value).collect()
+}
+
+/// Write the objects that the operator is made of
+///
+/// The definitions of the kinds, and the namespace, account, rights, Service and Deployment of the
+/// operator, as `install` applies them and the Helm chart has them. No cluster is asked, and the same
+/// input gives the same output. The namespace is headscale-operator-system or that of --namespace.
+#[derive(Debug, Args)]
+#[command(after_help = OPTIONS_HELP, after_long_help = OPERATOR_EXAMPLES)]
+pub(crate) struct OperatorManifestArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+
+    /// Format
+    #[arg(short, long, value_name = "FORMAT", default_value = "yaml")]
+    output: Format,
+
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+impl OperatorManifestArgs {
+    fn run(self, context: &mut Context<'_>) -> Result<Exit, CommandError> {
+        let namespace = self.connection.namespace.as_deref();
+        let options = self.settings.options(Options::default(), namespace);
+        let objects = desired(&options);
+        if !self.settings.crds {
+            return self.output.print(&objects, context);
+        }
+        if self.output == Format::Yaml {
+            // Its YAML is that of the files that are released.
+            context.ui.print(&crds_yaml())?;
+            context.ui.print("---\n")?;
+            return self.output.print(&objects, context);
+        }
+        self.output.print(&[definitions()?, objects].concat(), context)
     }
 }

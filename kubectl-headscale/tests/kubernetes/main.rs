@@ -10,6 +10,8 @@ mod install;
 mod instance;
 mod instance_real;
 mod instance_trouble;
+#[expect(clippy::expect_used, reason = "a test whose cluster cannot be set up fails")]
+mod operator;
 mod readme;
 mod render;
 #[expect(clippy::expect_used, reason = "a test whose cluster cannot be set up fails")]

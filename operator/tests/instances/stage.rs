@@ -310,18 +310,18 @@ impl Stage {
             headscales.iter().map(|it| json!([it.name_any(), it.status])).collect();
         let pods: Api<Pod> = self.api();
         let pods = pods.list(&ListParams::default()).await.expect("listed").items;
-        let mut text = format!("{:#}\n", Value::Array(status));
+        let mut parts = vec![format!("{:#}", Value::Array(status))];
         for pod in pods {
-            text.push_str(&format!("{:#}\n", json!([pod.name_any(), pod.status])));
+            parts.push(format!("{:#}", json!([pod.name_any(), pod.status])));
             let spec = pod.spec.clone().unwrap_or_default();
             for container in spec.init_containers.iter().flatten().chain(&spec.containers) {
                 let log = self.player.log(&pod.name_any(), &container.name);
                 let lines: Vec<&str> = log.lines().collect();
                 let last = lines.get(lines.len().saturating_sub(SHOWN)..).unwrap_or_default();
-                text.push_str(&format!("--- {}\n{}\n", container.name, last.join("\n")));
+                parts.push(format!("--- {}\n{}", container.name, last.join("\n")));
             }
         }
-        text
+        parts.join("\n")
     }
 
     /// What the operator wrote through the proxy, Events and Leases aside.

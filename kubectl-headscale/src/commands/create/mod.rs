@@ -20,7 +20,7 @@ use clap::Subcommand;
 
 pub(crate) use draft::DraftArgs;
 pub(crate) use instance::InstanceArgs;
-pub(crate) use print::{DryRun, yaml_documents};
+pub(crate) use print::{DryRun, ObjectFormat, yaml_documents};
 
 use super::Context;
 use crate::error::CommandError;

@@ -1,14 +1,14 @@
-//! `kubectl headscale install`
+//! `kubectl headscale install crds`
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use headscale_api::kinds::{CRD_VERSION, crds, names};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, Patch, PatchParams};
 
-use super::Context;
-use super::create::DryRun;
+use crate::commands::Context;
+use crate::commands::create::DryRun;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::kubernetes::{
@@ -36,21 +36,6 @@ Exit codes:
   1    the cluster refused it, or has newer ones
   2    wrong usage
   130  Ctrl-C ended it";
-
-/// Installs into a cluster.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Crds(Box<CrdsArgs>),
-}
-
-impl Command {
-    /// Runs the command.
-    pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, CommandError> {
-        match self {
-            Self::Crds(args) => args.run(context),
-        }
-    }
-}
 
 /// Install the kinds, or renew them
 ///
@@ -81,7 +66,7 @@ pub(crate) struct CrdsArgs {
 
 /// What a cluster has of the kinds.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Installed {
+pub(crate) enum Installed {
     /// None of them.
     Nothing,
     /// Some or all, without a version: another program's.
@@ -91,7 +76,7 @@ pub(super) enum Installed {
 }
 
 /// What the cluster has of the kinds.
-pub(super) async fn installed(cluster: &Cluster) -> Result<Installed, CommandError> {
+pub(crate) async fn installed(cluster: &Cluster) -> Result<Installed, CommandError> {
     let api: Api<CustomResourceDefinition> = Api::all(cluster.client.clone());
     let mut found = Vec::new();
     for crd in crds() {
@@ -119,7 +104,8 @@ fn of_definitions(found: &[CustomResourceDefinition]) -> Installed {
 }
 
 impl CrdsArgs {
-    fn run(self, context: &mut Context<'_>) -> Result<Exit, CommandError> {
+    /// Runs the command.
+    pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, CommandError> {
         if self.dry_run == DryRun::Client {
             for crd in crds() {
                 self.print(&crd, context)?;
@@ -142,28 +128,8 @@ impl CrdsArgs {
         done: &mut Vec<String>,
         context: &mut Context<'_>,
     ) -> Result<(), CommandError> {
-        match installed(cluster).await? {
-            Installed::Versions { newest, .. } if newest > CRD_VERSION && !self.force => {
-                return Err(CommandError::failed(format!(
-                    "the cluster has newer kinds, version {newest}: this program has version \
-                     {CRD_VERSION}"
-                ))
-                .hint("`kubectl krew upgrade headscale` gets a newer program")
-                .hint("--force goes back to these; fields that they do not know are lost"));
-            }
-            Installed::Versions { oldest, newest, .. }
-                if (oldest, newest) != (CRD_VERSION, CRD_VERSION) =>
-            {
-                let there = if newest > CRD_VERSION { newest } else { oldest };
-                context.ui.note(&format!(
-                    "the cluster has version {there} of the kinds, this is version {CRD_VERSION}"
-                ));
-            }
-            Installed::Foreign => context.ui.note(
-                "the cluster has the kinds from another program, such as the Go operator; what \
-                 they have is kept",
-            ),
-            Installed::Nothing | Installed::Versions { .. } => {}
+        if let Some(note) = note_of(&installed(cluster).await?, self.force)? {
+            context.ui.note(&note);
         }
         let api: Api<CustomResourceDefinition> = Api::all(cluster.client.clone());
         let mut params = PatchParams::apply(&self.field_manager).validation_strict();
@@ -192,6 +158,41 @@ impl CrdsArgs {
     }
 }
 
+/// What a user should know who installs the kinds over those that are there.
+///
+/// # Errors
+///
+/// That those are newer, unless that is no hindrance.
+pub(crate) fn note_of(
+    installed: &Installed,
+    is_forced: bool,
+) -> Result<Option<String>, CommandError> {
+    match installed {
+        Installed::Versions { newest, .. } if *newest > CRD_VERSION && !is_forced => {
+            Err(CommandError::failed(format!(
+                "the cluster has newer kinds, version {newest}: this program has version \
+                 {CRD_VERSION}"
+            ))
+            .hint("`kubectl krew upgrade headscale` gets a newer program")
+            .hint("--force goes back to these; fields that they do not know are lost"))
+        }
+        Installed::Versions { oldest, newest, .. }
+            if (*oldest, *newest) != (CRD_VERSION, CRD_VERSION) =>
+        {
+            let there = if *newest > CRD_VERSION { newest } else { oldest };
+            Ok(Some(format!(
+                "the cluster has version {there} of the kinds, this is version {CRD_VERSION}"
+            )))
+        }
+        Installed::Foreign => Ok(Some(
+            "the cluster has the kinds from another program, such as the Go operator; what they \
+             have is kept"
+                .to_owned(),
+        )),
+        Installed::Nothing | Installed::Versions { .. } => Ok(None),
+    }
+}
+
 fn conflict(error: CommandError) -> CommandError {
     if error.message.starts_with("Apply failed") {
         error.hint("--force-conflicts takes the fields over from whoever installed the kinds")
@@ -210,7 +211,7 @@ fn interrupted(done: &[String]) -> CommandError {
 }
 
 /// Waits until all are served.
-async fn established(
+pub(crate) async fn established(
     cluster: &Cluster,
     api: &Api<CustomResourceDefinition>,
     names: &[String],
