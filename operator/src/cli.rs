@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
@@ -79,6 +80,10 @@ pub struct Args {
     /// each of them at once
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_positive)]
     pub(crate) reissue_interval: Duration,
+    /// Where policy plugins are kept, a directory of the operator's own; without it one in the
+    /// directory for temporary files
+    #[arg(long, value_name = "DIRECTORY")]
+    plugin_cache: Option<PathBuf>,
     /// Reach the Headscale that is at HOST (SERVICE.NAMESPACE.svc) at ADDRESS (IP:PORT) instead:
     /// for an operator outside the cluster
     #[arg(long, value_name = "HOST=ADDRESS", value_parser = resolve)]
@@ -92,6 +97,14 @@ pub struct Args {
     pub(crate) logs: LogArgs,
     #[command(flatten)]
     pub(crate) go: GoFlags,
+}
+
+impl Args {
+    /// Where policy plugins are kept.
+    pub(crate) fn plugin_cache(&self) -> PathBuf {
+        let given = self.plugin_cache.clone();
+        given.unwrap_or_else(|| std::env::temp_dir().join("headscale-operator-plugins"))
+    }
 }
 
 /// Where to listen: the first of these addresses that can be had; nowhere without any.

@@ -23,6 +23,7 @@ use crate::instance::{Clock, Instances};
 use crate::lanes::Lanes;
 use crate::metrics::Metrics;
 use crate::names::REISSUE_LABEL;
+use crate::policy::Desk;
 
 /// How the operator goes about its work.
 #[derive(Clone, Debug)]
@@ -147,6 +148,8 @@ pub(crate) struct Context {
     pub(crate) secrets: Secrets,
     pub(crate) memories: Mutex<HashMap<String, Memory>>,
     pub(crate) lanes: Lanes,
+    /// Where policies are judged.
+    pub(crate) desk: Desk,
 }
 
 impl Context {

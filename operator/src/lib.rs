@@ -10,6 +10,7 @@
 //!   [`headscale_keys::pre_auth_key`];
 //! - [`reissue`]: nodes whose auth keys are made anew, by the protocol of
 //!   [`headscale_keys::reissue`];
+//! - [`policy`]: `HeadscalePolicy`, `HeadscaleAutoApprover` and `spec.acl_policy`, one document;
 //! - [`instance`]: how a Headscale is reached and asked, by everything that asks it;
 //! - [`lease`]: who of several operators is at work.
 
@@ -28,7 +29,7 @@ mod metrics;
 pub mod names;
 mod objects;
 mod pause;
-mod policy;
+pub mod policy;
 mod poll;
 pub mod pre_auth_key;
 pub mod reissue;

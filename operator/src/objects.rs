@@ -135,6 +135,28 @@ impl Managed for HeadscaleAutoApprover {
     }
 }
 
+impl Made for HeadscalePolicy {
+    fn headscale_ref(&self) -> &str {
+        &self.spec.headscale_ref
+    }
+
+    /// It may be for another Headscale at any time.
+    fn is_made(&self) -> bool {
+        false
+    }
+}
+
+impl Made for HeadscaleAutoApprover {
+    fn headscale_ref(&self) -> &str {
+        &self.spec.headscale_ref
+    }
+
+    /// As of a policy.
+    fn is_made(&self) -> bool {
+        false
+    }
+}
+
 /// Whether an annotation is set to `true`.
 fn says_true<K: Managed>(object: &K, annotation: &str) -> bool {
     object.annotations().get(annotation).is_some_and(|value| value == "true")

@@ -179,6 +179,7 @@ async fn work(
     let reporter =
         Reporter { controller: FIELD_MANAGER.to_owned(), instance: Some(identity.to_owned()) };
     let recorder = Arc::new(Events::new(client.clone(), reporter));
+    let desk = policy::Desk::new(&args.plugin_cache());
     let settings = Settings {
         deletion_patience: args.deletion_patience,
         resync: args.resync,
@@ -216,6 +217,7 @@ async fn work(
             secrets: crate::headscale::secrets::Secrets::default(),
             memories: std::sync::Mutex::new(HashMap::new()),
             lanes: Lanes::default(),
+            desk: desk.clone(),
         });
         let stopped = stopped.clone();
         async move {

@@ -9,7 +9,7 @@ use headscale_api::kinds::{
     Headscale, HeadscaleAutoApprover, HeadscalePolicy, HeadscalePreAuthKey, HeadscaleUser, names,
 };
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::Api;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{self, ObjectRef, store};
@@ -210,6 +210,7 @@ pub(crate) async fn watch(context: Arc<Context>, namespace: Option<String>, writ
         .for_each(|event| {
             if let Some((set, _)) = touched(event, "StatefulSet") {
                 child_changed(&context, &set);
+                rolled(&context, &set);
             }
             std::future::ready(())
         });
@@ -254,7 +255,8 @@ pub(crate) async fn watch(context: Arc<Context>, namespace: Option<String>, writ
         approvers,
         stateful_sets,
         nodes,
-        children
+        children,
+        texts(&context, namespace)
     );
 }
 
@@ -350,6 +352,43 @@ fn child_changed<K: Resource>(context: &Context, child: &K) {
     }
 }
 
+/// Has the policy looked at that a pod may run with by now.
+fn rolled(context: &Context, set: &StatefulSet) {
+    let owner = set.owner_references().iter().find(|owner| owner.controller == Some(true));
+    if let Some(owner) = owner.filter(|owner| owner.kind == Headscale::KIND) {
+        context.triggers.document(&set.namespace().unwrap_or_default(), &owner.name);
+    }
+}
+
+/// Follows the ConfigMaps that policies may stand in, of which nothing is kept.
+async fn texts(context: &Context, namespace: Option<&str>) {
+    let api: Api<PartialObjectMeta<ConfigMap>> = match namespace {
+        Some(namespace) => Api::namespaced(context.client.clone(), namespace),
+        None => Api::all(context.client.clone()),
+    };
+    watcher(api, Config::default())
+        .default_backoff()
+        .for_each(|event| {
+            if let Some((map, _)) = touched(event, "ConfigMap") {
+                text_changed(context, &map);
+            }
+            std::future::ready(())
+        })
+        .await;
+}
+
+/// Has the policies looked at that stand in this ConfigMap.
+fn text_changed(context: &Context, map: &PartialObjectMeta<ConfigMap>) {
+    let (namespace, name) = (map.namespace().unwrap_or_default(), map.name_any());
+    let named = context.stores.policies.state_filter(|policy| {
+        policy.namespace().as_deref() == Some(&*namespace)
+            && policy.spec.config_map_ref.as_ref().is_some_and(|map| map.name == name)
+    });
+    for policy in named {
+        context.triggers.document(&namespace, &policy.spec.headscale_ref);
+    }
+}
+
 /// What kubectl remembers of an object: the object once more.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
@@ -398,6 +437,7 @@ fn headscale_changed(
     context.triggers.document(&namespace, &name);
     if is_gone {
         context.forget(&headscale.uid().unwrap_or_default());
+        context.desk.forget(&namespace, &name);
     }
     let place = (headscale.namespace(), headscale.name_any());
     let conditions = headscale.status.as_ref().map_or(&[][..], |status| &status.conditions);

@@ -1,11 +1,6 @@
 //! What is decided about instances, without a cluster.
 
-#![expect(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a helper of a test fails by a panic, as the test does"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by a panic, as the test does")]
 
 use std::collections::BTreeSet;
 
@@ -414,7 +409,7 @@ fn an_image_with_a_digest_is_not_changed_beside_its_version() {
     assert!(decision.apply.is_none() && decision.waiting.is_some(), "{decision:?}");
 }
 
-fn pod(status: Value) -> Pod {
+fn pod(status: &Value) -> Pod {
     serde_json::from_value(json!({
         "metadata": { "name": "hs-0", "labels": { "controller-revision-hash": "r3" } },
         "status": status,
@@ -422,7 +417,7 @@ fn pod(status: Value) -> Pod {
     .unwrap()
 }
 
-fn container(state: Value) -> Pod {
+fn container(state: &Value) -> Pod {
     let mut status = json!({
         "name": "headscale",
         "image": "headscale/headscale:0.29.2",
@@ -431,7 +426,7 @@ fn container(state: Value) -> Pod {
         "restartCount": 3,
     });
     status.as_object_mut().unwrap().extend(state.as_object().unwrap().clone());
-    pod(json!({ "containerStatuses": [status] }))
+    pod(&json!({ "containerStatuses": [status] }))
 }
 
 #[test]
@@ -447,27 +442,27 @@ fn what_keeps_a_pod_from_being_ready_is_told_without_times_and_counts() {
     } });
     let mut memory = waiting("CrashLoopBackOff");
     memory["lastState"] = json!({ "terminated": { "exitCode": 137, "reason": "OOMKilled" } });
-    let mut backup = container(crash.clone());
+    let mut backup = container(&crash);
     backup.status.as_mut().unwrap().container_statuses.as_mut().unwrap()[0].name =
         "backup".to_owned();
-    let unscheduled = pod(json!({ "conditions": [{
+    let unscheduled = pod(&json!({ "conditions": [{
         "type": "PodScheduled",
         "status": "False",
         "reason": "Unschedulable",
         "message": "0/3 nodes are available",
     }] }));
     let cases = [
-        (container(json!({})), "", ""),
-        (container(waiting("ContainerCreating")), "", ""),
-        (container(json!({ "state": { "running": {} } })), "", ""),
-        (container(waiting("ImagePullBackOff")), "ImagePullFailed", "headscale/headscale:0.29.2"),
-        (container(waiting("ErrImagePull")), "ImagePullFailed", "spec.version"),
-        (container(waiting("CreateContainerConfigError")), "ContainerFailed", "back-off"),
-        (container(crash), "CrashLoop", "exit code 1: FTL no such file ("),
-        (container(memory), "CrashLoop", "spec.resources.limits.memory"),
+        (container(&json!({})), "", ""),
+        (container(&waiting("ContainerCreating")), "", ""),
+        (container(&json!({ "state": { "running": {} } })), "", ""),
+        (container(&waiting("ImagePullBackOff")), "ImagePullFailed", "headscale/headscale:0.29.2"),
+        (container(&waiting("ErrImagePull")), "ImagePullFailed", "spec.version"),
+        (container(&waiting("CreateContainerConfigError")), "ContainerFailed", "back-off"),
+        (container(&crash), "CrashLoop", "exit code 1: FTL no such file ("),
+        (container(&memory), "CrashLoop", "spec.resources.limits.memory"),
         (backup, "BackupFailed", "nothing was migrated"),
         (unscheduled, "Unschedulable", "0/3 nodes"),
-        (pod(json!({ "phase": "Failed", "reason": "Evicted" })), "PodFailed", "Evicted"),
+        (pod(&json!({ "phase": "Failed", "reason": "Evicted" })), "PodFailed", "Evicted"),
     ];
     for (pod, expected, says) in cases {
         let is = trouble(Some(&pod), None);
@@ -488,13 +483,13 @@ fn what_keeps_a_pod_from_being_ready_is_told_without_times_and_counts() {
 #[test]
 fn a_pod_is_in_the_way_where_it_is_of_a_former_template_and_never_gets_ready() {
     let set = set_of(&headscale("0.29.2"), &Inputs::default(), false);
-    let stuck = container(json!({ "state": { "waiting": { "reason": "ImagePullBackOff" } } }));
+    let stuck = container(&json!({ "state": { "waiting": { "reason": "ImagePullBackOff" } } }));
     assert!(is_in_the_way(&set, &stuck));
     let mut new = stuck.clone();
     new.metadata.labels = Some([("controller-revision-hash".to_owned(), "r4".to_owned())].into());
     assert!(!is_in_the_way(&set, &new));
     // It may be migrating its database.
-    assert!(!is_in_the_way(&set, &container(json!({ "state": { "running": {} } }))));
+    assert!(!is_in_the_way(&set, &container(&json!({ "state": { "running": {} } }))));
     let mut unseen = set.clone();
     unseen.metadata.generation = Some(5);
     assert!(!is_in_the_way(&unseen, &stuck));
@@ -729,7 +724,7 @@ fn all_that_the_pod_reads_is_required_unless_it_may_be_missing() {
     );
 }
 
-fn entry(manager: &str, operation: &str, subresource: &str, fields: Value) -> ManagedFieldsEntry {
+fn entry(manager: &str, operation: &str, subresource: &str, fields: &Value) -> ManagedFieldsEntry {
     serde_json::from_value(json!({
         "manager": manager,
         "operation": operation,
@@ -743,17 +738,17 @@ fn entry(manager: &str, operation: &str, subresource: &str, fields: Value) -> Ma
 
 #[test]
 fn what_the_go_operator_owns_becomes_ours_and_nobody_elses() {
-    let theirs = entry("manager", "Update", "", json!({ "f:spec": { "f:a": {}, "f:b": {} } }));
-    let status = entry("manager", "Update", "status", json!({ "f:status": {} }));
-    let person = entry("kubectl-edit", "Update", "", json!({ "f:spec": { "f:c": {} } }));
-    let ours = entry("headscale-operator", "Apply", "", json!({ "f:spec": { "f:a": {} } }));
+    let theirs = entry("manager", "Update", "", &json!({ "f:spec": { "f:a": {}, "f:b": {} } }));
+    let status = entry("manager", "Update", "status", &json!({ "f:status": {} }));
+    let person = entry("kubectl-edit", "Update", "", &json!({ "f:spec": { "f:c": {} } }));
+    let ours = entry("headscale-operator", "Apply", "", &json!({ "f:spec": { "f:a": {} } }));
     assert_eq!(taken_over(&[person.clone(), ours.clone(), status.clone()]), None);
     let all = taken_over(&[theirs.clone(), status.clone(), person.clone()]).unwrap();
     assert_eq!(all.len(), 3);
     assert_eq!(all[0].manager.as_deref(), Some("headscale-operator"));
     assert_eq!(all[0].operation.as_deref(), Some("Apply"));
     assert_eq!(all[1..], [status, person]);
-    let more = entry("headscale-operator", "Apply", "", json!({ "f:spec": { "f:d": {} } }));
+    let more = entry("headscale-operator", "Apply", "", &json!({ "f:spec": { "f:d": {} } }));
     let all = taken_over(&[more, theirs]).unwrap();
     assert_eq!(
         serde_json::to_value(&all[0].fields_v1).unwrap(),
@@ -766,8 +761,8 @@ fn items_that_others_add_to_lists_become_ours_and_go() {
     let port = json!({ ".": {}, "f:port": {} });
     let ports = json!({ "k:{\"port\":1,\"protocol\":\"TCP\"}": port });
     let person =
-        entry("kubectl-edit", "Update", "", json!({ "f:spec": { "f:ports": ports, "f:c": {} } }));
-    let ours = entry("headscale-operator", "Apply", "", json!({ "f:spec": { "f:a": {} } }));
+        entry("kubectl-edit", "Update", "", &json!({ "f:spec": { "f:ports": ports, "f:c": {} } }));
+    let ours = entry("headscale-operator", "Apply", "", &json!({ "f:spec": { "f:a": {} } }));
     let all = taken_over(&[person, ours]).unwrap();
     let fields = |entry: &ManagedFieldsEntry| serde_json::to_value(&entry.fields_v1).unwrap();
     assert_eq!(fields(&all[0]), json!({ "f:spec": { "f:a": {}, "f:ports": ports } }));

@@ -37,6 +37,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "headscale-api",
             "headscale-client",
             "headscale-keys",
+            "headscale-policy-host",
+            "headscale-policy-registry",
             "headscale-service",
         ],
     ),

@@ -226,6 +226,51 @@ fn render(
     (config::render(&config, release, &given), Some(policy))
 }
 
+/// Where the policy of an instance stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PolicyPlace {
+    /// In Headscale's database.
+    Database,
+    /// In a file of ours.
+    File,
+    /// In a file of the user's own, with this path.
+    OwnFile(String),
+}
+
+/// Where the policy of `headscale` stands, and whether it gets `randomizeClientPort` because the
+/// configuration of its version asks for it. `has_base` says whether a whole policy was declared,
+/// which takes the place of a file that is not mounted; parts of one do not.
+///
+/// Pure, as all of this module.
+#[must_use]
+pub fn policy_place(headscale: &Headscale, has_base: bool) -> (PolicyPlace, bool) {
+    let spec = &headscale.spec;
+    let secrets = spec.secrets.clone().unwrap_or_default();
+    let config = spec.config.clone().map_or(Value::Null, Value::Object);
+    let given = Given {
+        state: DATA.to_owned(),
+        tls: None,
+        policy_path: None,
+        elsewhere: elsewhere(spec, &secrets),
+    };
+    let rendered = config::render(&config, release(&spec.version), &given);
+    let place = match text(&rendered.config, "policy.path") {
+        _ if text(&rendered.config, "policy.mode") == Some("database") => PolicyPlace::Database,
+        Some(path) if is_own_policy(spec, path, has_base) => PolicyPlace::OwnFile(path.to_owned()),
+        _ => PolicyPlace::File,
+    };
+    (place, rendered.policy_randomize_client_port)
+}
+
+/// Whether the policy in this path is the user's own. A policy of tag owners alone lets everything
+/// through, so it takes the place of no file, not even of one that is missing: without that
+/// Headscale does not start.
+fn is_own_policy(spec: &HeadscaleSpec, path: &str, has_base: bool) -> bool {
+    let is_mounted = is_below(path, DATA)
+        || spec.extra_volume_mounts.iter().any(|mount| is_below(path, &mount.mount_path));
+    !has_base || is_mounted
+}
+
 /// The policy, where it is a file and not the user's own; of their own it is noted what that misses.
 fn policy(spec: &HeadscaleSpec, inputs: &Inputs, rendered: &mut Rendered) -> Option<String> {
     if text(&rendered.config, "policy.mode") == Some("database") {
@@ -237,15 +282,9 @@ fn policy(spec: &HeadscaleSpec, inputs: &Inputs, rendered: &mut Rendered) -> Opt
     }
     let policy = spec.acl_policy.clone().unwrap_or_default();
     let inline = policy.inline.as_deref().filter(|text| !text.trim().is_empty());
-    let is_mounted = |path: &str| {
-        is_below(path, DATA)
-            || spec.extra_volume_mounts.iter().any(|mount| is_below(path, &mount.mount_path))
-    };
     let composed = compose_policy(inline, &policy.tag_owners, randomize);
-    // A policy of tag owners alone lets everything through, so it takes the place of no file, not
-    // even of one that is missing: without that Headscale does not start.
     match text(&rendered.config, "policy.path") {
-        Some(path) if inline.is_none() || is_mounted(path) => {
+        Some(path) if is_own_policy(spec, path, inline.is_some()) => {
             let note = composed.is_some().then(|| ConfigFinding::own_policy(path));
             rendered.notes.extend(note);
             rendered.notes.sort_by(|a, b| a.pointer.cmp(&b.pointer));

@@ -4,6 +4,15 @@ use std::collections::BTreeMap;
 
 use headscale_acl::hujson::{Change, Document, apply, change};
 
+use super::hash;
+
+/// What the annotation [`POLICY_HASH_ANNOTATION`](crate::kinds::names::POLICY_HASH_ANNOTATION) of a
+/// pod says that reads this policy from a file: 16 hex digits.
+#[must_use]
+pub fn policy_hash(text: &str) -> String {
+    hash::hash([text])
+}
+
 /// The policy `base` with `tagOwners` replaced where there are `tag_owners`, and with
 /// `randomizeClientPort` where `randomize_client_port` was asked for and the policy does not say;
 /// comments and layout stay. Without a base it starts from an empty one; `None` where there is

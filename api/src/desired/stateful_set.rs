@@ -12,6 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
 use super::containers::{self, some};
 use super::plan::Plan;
+use super::policy::policy_hash;
 use super::{hash, volumes};
 use crate::kinds::names::{
     CONFIG_HASH_ANNOTATION, POLICY_HASH_ANNOTATION, SECRETS_HASH_ANNOTATION,
@@ -123,7 +124,7 @@ fn pod(plan: &Plan<'_>, selector: BTreeMap<String, String>) -> PodTemplateSpec {
 
 /// What rolls the pod.
 fn hashes(plan: &Plan<'_>) -> impl Iterator<Item = (String, String)> {
-    let policy = plan.policy.as_deref().map(|policy| hash::hash([policy]));
+    let policy = plan.policy.as_deref().map(policy_hash);
     [
         (CONFIG_HASH_ANNOTATION, Some(hash::hash([plan.config.as_str()]))),
         (POLICY_HASH_ANNOTATION, policy),

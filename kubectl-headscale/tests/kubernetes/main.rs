@@ -10,7 +10,11 @@ mod install;
 mod instance;
 mod instance_real;
 mod instance_trouble;
-#[expect(clippy::expect_used, reason = "a test whose cluster cannot be set up fails")]
+#[expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test whose cluster cannot be set up fails"
+)]
 mod operator;
 mod readme;
 mod render;

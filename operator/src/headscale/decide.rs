@@ -184,7 +184,7 @@ pub fn decide(observed: &Observed<'_>) -> Decision {
         decision.findings = Some(findings);
         if !errors.is_empty() {
             let message = format!("the configuration does not suit Headscale {version}: {errors}");
-            let block = Block::new("ConfigInvalid", left(message, observed.set.is_some()));
+            let block = Block::new("ConfigInvalid", left(&message, observed.set.is_some()));
             decision.blocked = Some(block);
             return decision;
         }
@@ -192,7 +192,7 @@ pub fn decide(observed: &Observed<'_>) -> Decision {
     let missing = missing(spec, observed.secrets);
     if !missing.is_empty() {
         let message = format!("{}: make it, or correct the spec", missing.join("; "));
-        let block = Block::new("SecretNotFound", left(message, observed.set.is_some()));
+        let block = Block::new("SecretNotFound", left(&message, observed.set.is_some()));
         decision.blocked = Some(block);
         return decision;
     }
@@ -217,7 +217,7 @@ pub fn decide(observed: &Observed<'_>) -> Decision {
 }
 
 /// What is said of what runs, where nothing is done about the spec.
-fn left(message: String, has_set: bool) -> String {
+fn left(message: &str, has_set: bool) -> String {
     if has_set {
         format!("{message}; what runs is left as it is")
     } else {

@@ -108,6 +108,7 @@ pub struct Instance {
     metrics: Metrics,
     users: Shared<Vec<User>>,
     keys: Shared<Vec<PreAuthKey>>,
+    policies: Shared<Option<Arc<str>>>,
     tag_owners: Shared<Option<BTreeSet<String>>>,
     rest: Mutex<Rest>,
     is_refused: AtomicBool,
@@ -163,6 +164,19 @@ impl Instance {
         self.keys.since(since, || self.clock.now(), ask).await
     }
 
+    /// The policy, as it was at `since` or later; `None` where none was ever set.
+    ///
+    /// # Errors
+    ///
+    /// See [`AskError`].
+    pub async fn policy(&self, since: Duration) -> Result<Snapshot<Option<Arc<str>>>, AskError> {
+        let ask = async || {
+            let policy = self.ask("get_policy", async |http| http.policy().await).await?;
+            Ok(policy.map(|policy| policy.text.into()))
+        };
+        self.policies.since(since, || self.clock.now(), ask).await
+    }
+
     /// The tags that the policy says owners of, as they were at `since` or later; `None` without a
     /// policy.
     ///
@@ -174,8 +188,8 @@ impl Instance {
         since: Duration,
     ) -> Result<Snapshot<Option<BTreeSet<String>>>, AskError> {
         let ask = async || {
-            let policy = self.ask("get_policy", async |http| http.policy().await).await?;
-            Ok(policy.map(|policy| tags_of(&policy.text)))
+            let policy = self.policy(since).await?;
+            Ok((*policy.value).as_deref().map(tags_of))
         };
         self.tag_owners.since(since, || self.clock.now(), ask).await
     }
@@ -320,6 +334,7 @@ impl Instances {
                     metrics: inner.metrics.clone(),
                     users: Shared::default(),
                     keys: Shared::default(),
+                    policies: Shared::default(),
                     tag_owners: Shared::default(),
                     rest: Mutex::default(),
                     is_refused: AtomicBool::new(false),

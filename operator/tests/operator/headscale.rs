@@ -3,9 +3,9 @@
 use headscale_api::kinds::{Headscale, HeadscaleUser};
 use headscale_standin::Version;
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, ListParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, HEADSCALE};
@@ -454,4 +454,24 @@ async fn what_is_paused_is_not_written() {
         })
         .await;
     until_ready(&bench, &mut running).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_ends_is_not_written_to_again_and_again() {
+    let Some(bench) = Bench::new(Version::V0_29).await else { return };
+    bench.make_whole(HEADSCALE, json!({})).await;
+    let namespaces: Api<Namespace> = Api::all(bench.cluster.client());
+    namespaces.delete(&bench.namespace, &DeleteParams::default()).await.expect("ending");
+    let mut running = bench.operator().start();
+    let told = async || bench.reason(HEADSCALE, "Ready").await == "NamespaceTerminating";
+    running.until("told", told).await;
+    bench.proxy.reset();
+    let looks = async || {
+        let requests = bench.proxy.requests();
+        requests.iter().filter(|it| it.path.contains("/serviceaccounts/hs")).count() > 2
+    };
+    running.until("looked at again", looks).await;
+    let writes = bench.writes();
+    assert!(writes.len() <= 3, "after longer and longer pauses: {writes:?}");
+    assert!(bench.set(HEADSCALE).await.is_none());
 }

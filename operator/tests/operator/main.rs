@@ -20,6 +20,8 @@ mod keys;
 mod kill;
 mod lease;
 mod many;
+mod policies;
+mod policy_files;
 mod program;
 mod reissue;
 mod reissue_attacks;

@@ -90,8 +90,8 @@ impl ApplyArgs {
                 let called = Reference::of(manifest).called();
                 format!("{called} serverside-applied{}\n", self.dry_run.suffix())
             });
-            let lines = lines.collect();
-            self.print(lines, manifests, context)?;
+            let lines: Vec<String> = lines.collect();
+            self.print(&lines, manifests, context)?;
             return Ok(Exit::Success);
         }
         block_on(async {
@@ -232,7 +232,7 @@ impl ApplyArgs {
             }
         }
         if self.output.is_some() {
-            self.print(lines, objects, context)?;
+            self.print(&lines, objects, context)?;
         }
         if self.wait && !params.dry_run && plan.deployment().is_some() {
             rollout::wait(cluster, namespace, self.timeout, &mut context.ui).await?;
@@ -273,7 +273,7 @@ impl ApplyArgs {
     /// Prints lines, or the objects instead.
     fn print(
         &self,
-        lines: Vec<String>,
+        lines: &[String],
         objects: Vec<Value>,
         context: &mut Context<'_>,
     ) -> Result<(), CommandError> {

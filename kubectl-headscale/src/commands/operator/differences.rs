@@ -68,7 +68,7 @@ fn compare(path: &str, old: Option<&Value>, new: Option<&Value>, all: &mut Vec<D
             all.extend(changes.map(|(old, new)| Difference { path: path.clone(), old, new }));
         }
         (old, new) => {
-            all.push(Difference { path: path.to_owned(), old: old.cloned(), new: new.cloned() })
+            all.push(Difference { path: path.to_owned(), old: old.cloned(), new: new.cloned() });
         }
     }
 }

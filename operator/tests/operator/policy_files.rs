@@ -1,0 +1,131 @@
+//! Policies that Headscale reads from a file.
+
+use headscale_api::kinds::names::POLICY_HASH_ANNOTATION;
+use headscale_api::kinds::{Headscale, HeadscaleAutoApprover, HeadscalePolicy};
+use headscale_standin::Version;
+use serde_json::json;
+
+use crate::bench::{Bench, HEADSCALE};
+use crate::policies::{
+    approver, make_approver, make_policy, policy, ports, ready, ready_approver, status,
+};
+
+/// The policy that Headscale starts with the next time.
+async fn file(bench: &Bench) -> Option<String> {
+    let map = bench.read("ConfigMap", "hs-config").await?;
+    Some(map["data"]["policy.hujson"].as_str()?.to_owned())
+}
+
+/// Which policy the pods are made with.
+async fn template(bench: &Bench) -> Option<String> {
+    let template = bench.set(HEADSCALE).await?.spec?.template;
+    template.metadata?.annotations?.remove(POLICY_HASH_ANNOTATION)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_in_a_file_is_ready_once_the_pod_runs_with_it() {
+    let Some(bench) = Bench::new(Version::V0_29).await else { return };
+    let (one, other) = (ports("22"), ports("22,80"));
+    make_policy(&bench, "p", json!({ "inline": one })).await;
+    bench.make_whole(HEADSCALE, json!({})).await;
+    let mut running = bench.operator().start();
+    running.until("written", async || file(&bench).await.as_deref() == Some(&*one)).await;
+    running.until("told", async || ready(&bench, "p").await.1 == "PolicyPushing").await;
+    running.until("a StatefulSet", async || bench.set(HEADSCALE).await.is_some()).await;
+    bench.roll(HEADSCALE, true).await;
+    running.until("applied", async || ready(&bench, "p").await.1 == "PolicyApplied").await;
+    assert_eq!(status(&bench, "p").await.hash, template(&bench).await);
+    running
+        .until("valid", async || bench.reason(HEADSCALE, "PolicyValid").await == "PolicyValid")
+        .await;
+
+    // A change rolls the pod once.
+    let set = async |text: &str| {
+        bench.patch::<HeadscalePolicy>("p", json!({ "spec": { "inline": text } })).await;
+    };
+    set(&other).await;
+    running.until("written", async || file(&bench).await.as_deref() == Some(&*other)).await;
+    running.until("told", async || ready(&bench, "p").await.1 == "PolicyPushing").await;
+    assert_eq!(status(&bench, "p").await.reachability.expect("a change").verdict, "grows");
+    running
+        .until("a template", async || template(&bench).await == status(&bench, "p").await.hash)
+        .await;
+    bench.roll(HEADSCALE, true).await;
+    running.until("applied", async || ready(&bench, "p").await.1 == "PolicyApplied").await;
+    assert_eq!(status(&bench, "p").await.reachability.expect("a change").verdict, "grows");
+    let with_other = template(&bench).await;
+
+    // One that Headscale would not start with stays out.
+    set("{\"aclz\": []}").await;
+    running.until("refused", async || ready(&bench, "p").await.1 == "PolicyInvalid").await;
+    running.until("told", async || bench.says(HEADSCALE, "PolicyValid").await.0 == "False").await;
+    let (_, reason, message) = bench.says(HEADSCALE, "PolicyValid").await;
+    assert_eq!(reason, "PolicyInvalid");
+    assert!(message.contains("spec.inline:1:2: ") && message.contains("aclz"), "{message}");
+    assert_eq!((file(&bench).await, template(&bench).await), (Some(other.clone()), with_other));
+    set(&other).await;
+    running.until("applied", async || ready(&bench, "p").await.1 == "PolicyApplied").await;
+
+    // What is edited by hand is replaced.
+    bench.edit("ConfigMap", "hs-config", json!({ "data": { "policy.hujson": one } })).await;
+    running.until("repaired", async || file(&bench).await.as_deref() == Some(&*other)).await;
+
+    // Approvers have a part in it.
+    make_approver(&bench, "a", json!({ "exitNodeTags": ["tag:router"] })).await;
+    let has = async |what: &str| file(&bench).await.is_some_and(|text| text.contains(what));
+    running.until("written", async || has("exitNode").await).await;
+    running
+        .until("a template", async || template(&bench).await == status(&bench, "p").await.hash)
+        .await;
+    bench.roll(HEADSCALE, true).await;
+    running.until("ready", async || ready_approver(&bench, "a").await.0 == "True").await;
+    running.until("applied", async || ready(&bench, "p").await.1 == "PolicyApplied").await;
+
+    // Nothing else is to be done.
+    let all = bench.everything().await;
+    drop(running);
+    bench.proxy.reset();
+    let mut running = bench.operator().start();
+    let looks = async || {
+        let requests = bench.proxy.requests();
+        requests.iter().filter(|it| it.path.contains("/configmaps/hs-config")).count() > 4
+    };
+    running.until("looked at again", looks).await;
+    assert_eq!(bench.writes(), Vec::<String>::new());
+    assert_eq!(bench.everything().await, all);
+
+    bench.delete::<HeadscaleAutoApprover>("a").await;
+    running.until("written", async || file(&bench).await.as_deref() == Some(&*other)).await;
+    running
+        .until("a template", async || template(&bench).await == status(&bench, "p").await.hash)
+        .await;
+    bench.roll(HEADSCALE, true).await;
+    running.until("gone", async || approver(&bench, "a").await.is_none()).await;
+    // The policy goes, and what runs stays.
+    bench.delete::<HeadscalePolicy>("p").await;
+    running.until("gone", async || policy(&bench, "p").await.is_none()).await;
+    bench.proxy.reset();
+    let looks = async || {
+        let requests = bench.proxy.requests();
+        requests.iter().filter(|it| it.path == "/api/v1/user").count() > 8
+    };
+    running.until("looked at again", looks).await;
+    assert_eq!(file(&bench).await.as_deref(), Some(&*other));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_instance_whose_policy_is_wrong_allows_nothing() {
+    let Some(bench) = Bench::new(Version::V0_29).await else { return };
+    let wrong = json!({ "acl_policy": { "inline": "{\"acls\": [" } });
+    bench.make_whole(HEADSCALE, wrong).await;
+    let mut running = bench.operator().start();
+    let nothing = "{\"acls\": []}\n";
+    running.until("written", async || file(&bench).await.as_deref() == Some(nothing)).await;
+    running.until("told", async || bench.says(HEADSCALE, "PolicyValid").await.0 == "False").await;
+    let (_, _, message) = bench.says(HEADSCALE, "PolicyValid").await;
+    assert!(message.starts_with("spec.acl_policy.inline:1:"), "{message}");
+    let good = ports("22");
+    let spec = json!({ "spec": { "acl_policy": { "inline": good } } });
+    bench.patch::<Headscale>(HEADSCALE, spec).await;
+    running.until("written", async || file(&bench).await.as_deref() == Some(&*good)).await;
+}
