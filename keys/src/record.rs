@@ -42,7 +42,7 @@ pub struct Aborted<N> {
     pub token: Token,
     /// What names it, once Headscale listed it. A request makes one key, so after that none of this
     /// token can come any more.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(alias = "prefix", skip_serializing_if = "Option::is_none")]
     pub key: Option<N>,
 }
 
@@ -51,8 +51,10 @@ pub struct Aborted<N> {
 #[serde(rename_all = "camelCase")]
 pub struct Retiring<N> {
     /// What names it.
+    #[serde(alias = "prefix")]
     pub key: N,
     /// From when on it must not work any more.
+    #[serde(alias = "deleteAfter")]
     pub until: Timestamp,
 }
 
@@ -93,8 +95,9 @@ impl<K: Published> Default for Record<K> {
 }
 
 impl<K: Published> Record<K> {
-    /// Reads the JSON that [`Record::to_json`] writes. Unknown members are ignored: a later
-    /// release may have written them.
+    /// Reads the JSON that [`Record::to_json`] writes, also as sidecars before the operator wrote it,
+    /// with `prefix` and `deleteAfter`. Unknown members are ignored: a later release may have written
+    /// them.
     ///
     /// # Errors
     ///

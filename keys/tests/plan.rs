@@ -322,3 +322,22 @@ fn only_a_secret_with_both_labels_and_the_right_type_is_ours() {
     let tls = Contents { kind: Some("kubernetes.io/tls".to_owned()), ..ours };
     assert_eq!(tls.load().err(), Some(Foreign::Type("kubernetes.io/tls".to_owned())));
 }
+
+#[test]
+fn a_record_of_sidecars_before_the_operator_is_read_whole() {
+    let token = Token::of(now() + HOUR * 2160);
+    let written = Record {
+        aborted: vec![Aborted { token, key: Some(prefix("orphan")) }],
+        retiring: vec![Retiring { key: prefix("old"), until: now() + HOUR }],
+        ..with_current(HOUR * 2000)
+    };
+    let theirs = written.to_json();
+    let (before, retiring) = theirs.split_once("\"retiring\"").expect("it has both lists");
+    let (aborted, retiring) = (
+        before.replace("\"key\"", "\"prefix\""),
+        retiring.replace("\"key\"", "\"prefix\"").replace("\"until\"", "\"deleteAfter\""),
+    );
+    let theirs = format!("{aborted}\"retiring\"{retiring}");
+    assert!(theirs.contains(r#""retiring":[{"prefix":"#), "{theirs}");
+    assert_eq!(Record::from_json(&theirs).expect("it is read"), written);
+}

@@ -18,8 +18,9 @@ use crate::kubernetes::ConnectionArgs;
 
 /// The operator of Headscale: what is declared is what runs.
 ///
-/// It looks after HeadscaleUser and HeadscalePreAuthKey objects, and takes the flags of the Go
-/// operator too, also with one dash.
+/// It looks after Headscale, HeadscaleUser, HeadscalePreAuthKey, HeadscaleAutoApprover and
+/// HeadscalePolicy objects, and reissues auth keys of nodes. It takes the flags of the Go operator
+/// too, also with one dash.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "headscale-operator", version, max_term_width = 100, args_override_self = true)]
 pub struct Args {

@@ -1,5 +1,6 @@
 //! How Events are posted.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -14,13 +15,20 @@ const REMEMBERED: usize = 256;
 pub(crate) struct Events {
     client: Client,
     reporter: Reporter,
-    last: Mutex<(Recorder, usize)>,
+    last: Mutex<Last>,
+}
+
+/// What was posted last. A recorder takes two Events of one reason for the same, whatever they say,
+/// and goes on showing the first: so there is one for each note.
+#[derive(Default)]
+struct Last {
+    recorders: HashMap<Option<String>, Recorder>,
+    events: usize,
 }
 
 impl Events {
     pub(crate) fn new(client: Client, reporter: Reporter) -> Self {
-        let recorder = Recorder::new(client.clone(), reporter.clone());
-        Self { client, reporter, last: Mutex::new((recorder, 0)) }
+        Self { client, reporter, last: Mutex::default() }
     }
 
     /// Posts an Event about an object.
@@ -29,14 +37,16 @@ impl Events {
     ///
     /// When the API server does not take it.
     pub(crate) async fn publish(&self, event: &Event, about: &ObjectReference) -> kube::Result<()> {
-        let recorder = {
-            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-            if last.1 >= REMEMBERED {
-                *last = (Recorder::new(self.client.clone(), self.reporter.clone()), 0);
-            }
-            last.1 += 1;
-            last.0.clone()
-        };
-        recorder.publish(event, about).await
+        self.recorder(event).publish(event, about).await
+    }
+
+    fn recorder(&self, event: &Event) -> Recorder {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.events >= REMEMBERED {
+            *last = Last::default();
+        }
+        last.events += 1;
+        let fresh = || Recorder::new(self.client.clone(), self.reporter.clone());
+        last.recorders.entry(event.note.clone()).or_insert_with(fresh).clone()
     }
 }

@@ -159,7 +159,10 @@ impl fmt::Display for Violation {
                 write!(f, "{from} -> {to}: {from} may depend {allowed}")
             }
             Self::OnBinary { from, to } => {
-                write!(f, "{from} -> {to}: only {XTASK} and {PLAYER} may depend on a crate with a binary")
+                write!(
+                    f,
+                    "{from} -> {to}: only {XTASK} and {PLAYER} may depend on a crate with a binary"
+                )
             }
             Self::Impure { path } => write!(
                 f,

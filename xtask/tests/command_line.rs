@@ -32,7 +32,7 @@ const SIDECAR: &str = "headscale-sidecar ";
 const BEFORE: [&str; 6] = ["$ ", "`", "(", "run: ", "entry: ", "- "];
 
 /// What ends a command, other than the end of its line.
-const AFTER: [char; 7] = ['\n', '#', '`', '|', '>', ';', ')'];
+const AFTER: [char; 8] = ['\n', '#', '`', '|', '<', '>', ';', ')'];
 
 /// A call of one of our programs.
 struct Invocation<'a> {
@@ -109,7 +109,11 @@ fn has_flag(command: &clap::Command, flag: &str) -> bool {
 
 /// How many commands and flags `text` names, and what is wrong with them.
 fn check(path: &str, text: &str) -> (usize, Vec<String>) {
-    let commands = [kubectl_headscale::command(), headscale_sidecar::cli::command()];
+    let commands = [
+        kubectl_headscale::command(),
+        headscale_sidecar::cli::command(),
+        headscale_operator::cli::command(),
+    ];
     let (invocations, flags) = (invocations(text), flags(text));
     let refused = invocations.iter().filter_map(|it| Some((it.words.join(" "), refusal(it)?)));
     let unknown = flags.iter().filter(|flag| !commands.iter().any(|it| has_flag(it, flag)));

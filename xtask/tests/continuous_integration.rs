@@ -98,7 +98,9 @@ fn images_and_chart_are_pushed_to_where_they_are_looked_for() {
     for needle in ["images/push", "for name in sidecar operator;", "oci://$REGISTRY/charts"] {
         assert!(script.contains(needle), "{needle}: {script}");
     }
-    assert!(read("docs/install.md").contains(&format!("oci://{registry}/charts/headscale-operator")));
+    assert!(
+        read("docs/install.md").contains(&format!("oci://{registry}/charts/headscale-operator"))
+    );
 }
 
 #[test]

@@ -28,7 +28,7 @@ mod volumes;
 pub use inputs::{DEFAULT_SIDECAR_IMAGE, Existing, Inputs, referenced_secrets};
 pub use names::{NameError, Names, check_name, labels};
 pub use object::Object;
-pub use plan::{PolicyPlace, policy_place};
+pub use plan::{POLICY_FILE, PolicyPlace, policy_place};
 pub use policy::{compose_policy, policy_hash};
 pub use release::{DEFAULT_IMAGE, release};
 

@@ -21,7 +21,7 @@ use crate::kinds::{ApiKeySpec, Headscale, HeadscaleSpec, SecretsSpec};
 /// The image that the Go operator writes where none is given.
 const GO_SIDECAR_IMAGE: &str = "ghcr.io/infradohq/headscale-operator/apikey-manager:latest";
 /// The file of the policy in the ConfigMap.
-pub(super) const POLICY_FILE: &str = "policy.hujson";
+pub const POLICY_FILE: &str = "policy.hujson";
 /// Where the Secret with the certificate is mounted.
 pub(super) const TLS: &str = "/etc/headscale-tls";
 const DATABASE_PASSWORD: &str = "database.postgres.pass";

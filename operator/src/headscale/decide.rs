@@ -36,6 +36,8 @@ pub struct Observed<'a> {
     pub policy: Option<&'a str>,
     /// What is wrong with the policy, for the version that is wanted too.
     pub policy_error: Option<&'a str>,
+    /// Why the policy that another version is to read is not known.
+    pub policy_unknown: Option<&'a str>,
     /// Whether Headscale answers anything but that it works.
     pub is_ailing: bool,
     /// What `desired_state` is told besides.
@@ -157,17 +159,25 @@ pub fn decide(observed: &Observed<'_>) -> Decision {
         is_postgres: is_postgres(headscale),
         consent: spec.upgrade.as_ref().and_then(|upgrade| upgrade.backup_confirmed.as_deref()),
     });
+    // A policy that it refuses stops a server when it starts.
     let (version, is_step, why) = match course {
         Course::Run(version) => (Some(version), false, None),
-        // A policy that it refuses stops a server when it starts.
-        Course::Step(version) => match observed.policy_error {
-            Some(error) => {
+        Course::Step(version) => match (observed.policy_error, observed.policy_unknown) {
+            (Some(error), _) => {
                 let message =
                     format!("Headscale {version} comes once the policy suits it: {error}");
                 decision.blocked = Some(Block::new("PolicyInvalid", message));
                 (running.clone(), false, None)
             }
-            None => (Some(version), true, None),
+            (None, Some(unknown)) => {
+                let message = format!(
+                    "Headscale {version} comes once it is known whether the policy suits it: \
+                     {unknown}"
+                );
+                decision.waiting = Some(message);
+                (running.clone(), false, None)
+            }
+            (None, None) => (Some(version), true, None),
         },
         Course::Stay { version, why } => (version, false, Some(why)),
     };

@@ -42,7 +42,7 @@ mod volume;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headscale_api::desired::{Inputs, Names, referenced_secrets};
+use headscale_api::desired::{Inputs, Names, POLICY_FILE, referenced_secrets};
 use headscale_api::kinds::{Headscale, HeadscaleStatus, names};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -67,8 +67,6 @@ use rollout::{Rollout, Trouble, is_in_the_way, trouble};
 use status::{Facts, status};
 use tolerant::Stored;
 
-/// The file of the policy in the ConfigMap.
-const POLICY_FILE: &str = "policy.hujson";
 /// How soon it is looked again where something that nobody tells of is in the way.
 const SOON: Duration = Duration::from_secs(30);
 
@@ -124,6 +122,7 @@ pub(crate) async fn reconcile(
         rival: rival.as_deref(),
         policy: told.text.as_deref(),
         policy_error: policy_error.map(|verdict| verdict.message.as_str()),
+        policy_unknown: told.unknown.as_deref(),
         is_ailing,
         inputs: &inputs,
     });

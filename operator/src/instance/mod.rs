@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use headscale_acl::hujson::{Document, Node};
 use headscale_api::kinds::Headscale;
 use headscale_client::{
     Error, ErrorKind, HeadscaleApi as _, HttpClient, PreAuthKey, User, UserFilter,
@@ -23,6 +22,7 @@ pub use address::{Address, AddressError};
 pub use shared::{Shared, Snapshot};
 
 use crate::metrics::Metrics;
+use crate::policy::owned_tags;
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(10);
@@ -189,7 +189,8 @@ impl Instance {
     ) -> Result<Snapshot<Option<BTreeSet<String>>>, AskError> {
         let ask = async || {
             let policy = self.policy(since).await?;
-            Ok((*policy.value).as_deref().map(tags_of))
+            let text = (*policy.value).as_deref();
+            Ok(text.map(|text| owned_tags(text).unwrap_or_default()))
         };
         self.tag_owners.since(since, || self.clock.now(), ask).await
     }
@@ -242,14 +243,6 @@ impl Instance {
             rest.until = Some((now.saturating_add(pause), error.clone()));
         }
     }
-}
-
-/// The tags that a policy says owners of.
-fn tags_of(policy: &str) -> BTreeSet<String> {
-    let document = Document::parse(policy.as_bytes());
-    let owners = document.root().and_then(|root| root.member("tagOwners"));
-    let tags = owners.into_iter().flat_map(Node::members);
-    tags.filter_map(|tag| Some(tag.name.as_str()?.into_owned())).collect()
 }
 
 /// What is kept of one Headscale.
@@ -348,6 +341,12 @@ impl Instances {
             read_at: now,
         });
         Ok(instance)
+    }
+
+    /// Keeps nothing of one that is gone.
+    pub(crate) fn remove(&self, namespace: &str, name: &str) {
+        let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.remove(&(namespace.to_owned(), name.to_owned()));
     }
 
     /// Has where this one is read anew, because the Secret of its API key was changed.

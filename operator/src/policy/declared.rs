@@ -158,10 +158,13 @@ impl Declared {
         Ok(Ok(Some(base)))
     }
 
+    fn has_approvers(&self) -> bool {
+        !self.approvers.is_empty() || !self.leaving_approvers.is_empty()
+    }
+
     /// Whether anything says a part of the policy.
     fn has_parts(&self, headscale: &Headscale) -> bool {
-        !(self.approvers.is_empty() && self.leaving_approvers.is_empty())
-            || !tag_owners(headscale).is_empty()
+        self.has_approvers() || !tag_owners(headscale).is_empty()
     }
 
     /// Whether there is nothing to be done, and nobody to be told.
@@ -207,9 +210,8 @@ impl Declared {
             self.approvers.iter().map(|it| unfit(&it.spec, owned.as_ref())).collect();
         let fit = self.approvers.iter().zip(&unfit).filter(|(_, unfit)| unfit.is_none());
         let approvals = Approvals::of(fit.map(|(approver, _)| &approver.spec));
-        let has_approvers = !(self.approvers.is_empty() && self.leaving_approvers.is_empty());
         // What is left of approvers in the policy that runs is removed with the last of them.
-        let is_said = !approvals.is_empty() || (!is_declared && has_approvers);
+        let is_said = !approvals.is_empty() || (!is_declared && self.has_approvers());
         let text = compose(&Parts { approvals: is_said.then_some(&approvals), ..parts });
         if !is_declared && running.is_none_or(str::is_empty) && *text == *base.text {
             return Assembled { document: None, unfit };
@@ -229,6 +231,11 @@ fn tag_owners(headscale: &Headscale) -> &BTreeMap<String, Vec<String>> {
 fn inline(headscale: &Headscale) -> Option<&str> {
     let inline = headscale.spec.acl_policy.as_ref()?.inline.as_deref()?;
     (!inline.trim().is_empty()).then_some(inline)
+}
+
+/// Whether a policy, or a part of one, stands in the instance.
+pub(super) fn says_something(headscale: &Headscale) -> bool {
+    inline(headscale).is_some() || !tag_owners(headscale).is_empty()
 }
 
 /// Two policies for one instance.

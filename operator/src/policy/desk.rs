@@ -11,13 +11,15 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::judge::{Judged, Subject, judge, judged};
-use super::plugins::{Found, Plugins, Wanted, apart, failed};
+use super::plugins::{Found, PLUGIN_FAILED, Plugins, Wanted, apart, failed};
 use crate::conditions::Verdict;
 
 /// How many answers are kept of each instance.
 const KEPT: usize = 6;
-/// For how long it is not tried again what failed, and may go well the next time.
+/// For how long it is not tried again to find a plugin that could not be had.
 const REST: Duration = Duration::from_secs(10);
+/// The same of running one that failed, which takes longer and mostly fails again.
+const LONG_REST: Duration = Duration::from_secs(5 * 60);
 
 /// A namespace, and the name of a Headscale in it.
 pub(super) type Place = (String, String);
@@ -130,8 +132,8 @@ impl Desk {
         })
     }
 
-    fn keep(&self, place: &Place, key: Key, answer: &Answer, for_now: bool) {
-        let until = for_now.then(|| Instant::now() + REST);
+    fn keep(&self, place: &Place, key: Key, answer: &Answer, rest: Option<Duration>) {
+        let until = rest.map(|rest| Instant::now() + rest);
         self.drawer(place, |drawer| {
             drawer.answers.push(Kept { key, answer: answer.clone(), until });
             let surplus = drawer.answers.len().saturating_sub(KEPT);
@@ -158,7 +160,7 @@ impl Desk {
         let found = match self.0.plugins.find(&wanted).await {
             Ok(found) => found,
             Err(verdict) => {
-                self.keep(place, key, &Answer::Rendered(Err(verdict.clone())), true);
+                self.keep(place, key, &Answer::Rendered(Err(verdict.clone())), Some(REST));
                 return Err(verdict);
             }
         };
@@ -178,7 +180,8 @@ impl Desk {
             };
             Arc::from(formatted)
         });
-        self.keep(place, key, &Answer::Rendered(rendered.clone()), false);
+        let rest = rendered.is_err().then_some(LONG_REST);
+        self.keep(place, key, &Answer::Rendered(rendered.clone()), rest);
         rendered
     }
 
@@ -215,7 +218,7 @@ impl Desk {
                 Err(verdict) => {
                     let judged = Judged { refused: Some(verdict), ..Judged::default() };
                     let answer = Answer::Judged(Arc::new(judged));
-                    self.keep(place, key, &answer, true);
+                    self.keep(place, key, &answer, Some(REST));
                     let Answer::Judged(judged) = answer else { return Arc::default() };
                     return judged;
                 }
@@ -233,7 +236,14 @@ impl Desk {
             ..Judged::default()
         });
         let judged = Arc::new(judged);
-        self.keep(place, key, &Answer::Judged(Arc::clone(&judged)), false);
+        // What a plugin could not do says nothing of the policy.
+        let has_failed = judged.refused.as_ref().is_some_and(|it| it.reason == PLUGIN_FAILED);
+        self.keep(
+            place,
+            key,
+            &Answer::Judged(Arc::clone(&judged)),
+            has_failed.then_some(LONG_REST),
+        );
         judged
     }
 }

@@ -1,21 +1,18 @@
 //! A policy that Headscale reads from a file: a key of the instance's ConfigMap.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use headscale_api::desired::compose_policy;
+use headscale_api::desired::{POLICY_FILE, compose_policy};
 use headscale_api::kinds::Headscale;
 use headscale_api::kinds::names::POLICY_HASH_ANNOTATION;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Api;
 use kube::{Resource, ResourceExt as _};
-use std::sync::Arc;
 
 use crate::context::Context;
 use crate::kubernetes::{KubernetesError, within};
-
-/// The key of the policy in the ConfigMap.
-const POLICY_FILE: &str = "policy.hujson";
 
 /// The text as it stands where Headscale reads it.
 pub(super) fn final_text(text: &str, randomize_client_port: bool) -> String {

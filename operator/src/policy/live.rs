@@ -6,6 +6,7 @@ use headscale_api::kinds::Headscale;
 use headscale_client::{HeadscaleApi as _, HttpClient};
 
 use super::desk::Document;
+use super::fate::said;
 use super::judge::{Judged, judge_live};
 use super::plugins::apart;
 use crate::conditions::Verdict;
@@ -69,8 +70,9 @@ pub(super) fn unproven(error: &AskError) -> Verdict {
         "PolicyUnproven",
         format!(
             "nodeAttrs of the policy are for users, without whom Headscale does not start, and \
-             Headscale cannot be asked for its users: {error}; target a tag or autogroup:member, \
-             or make the users first"
+             Headscale cannot be asked for its users: {}; target a tag or autogroup:member, or make \
+             the users first",
+            said(error)
         ),
     )
 }

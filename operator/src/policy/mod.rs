@@ -29,14 +29,18 @@
 
 mod change;
 mod compose;
+mod database;
 mod declared;
 mod desk;
 mod document;
+mod fate;
 mod file;
 mod judge;
 mod live;
 mod plugins;
+mod push;
 mod say;
+mod tell;
 
 use headscale_api::desired::{PolicyPlace, policy_hash};
 use headscale_api::kinds::{Headscale, HeadscaleAutoApprover, HeadscalePolicy};
@@ -56,7 +60,8 @@ use crate::user::{InstanceView, Next, instance_view};
 use declared::{Declared, place, versions};
 use say::{Saying, say_approver, say_policy};
 
-/// What is allowed where a policy was declared that Headscale must not have, and none runs: nothing.
+/// What is allowed where a policy was declared that Headscale must not have, or not yet, and none
+/// runs: nothing.
 const DENY_ALL: &str = "{\"acls\": []}\n";
 
 /// What an instance is told of its policy.
@@ -68,12 +73,16 @@ pub(crate) struct Told {
     pub(crate) text: Option<String>,
     /// What the condition `PolicyValid` of the instance says; `None` where there is no policy.
     pub(crate) valid: Option<Verdict>,
+    /// Why it is not known whether the policy suits the version that is to come: Headscale alone has
+    /// it, and does not answer.
+    pub(crate) unknown: Option<String>,
 }
 
 /// The policy of an instance whose ConfigMap holds `running` now.
 ///
 /// A new one of a `HeadscalePolicy` comes only once its status says what it changes. Where none runs
-/// and the declared one is refused, a new instance starts with a policy that allows nothing.
+/// and the declared one is refused or paused, a new instance starts with a policy that allows
+/// nothing.
 ///
 /// # Errors
 ///
@@ -84,23 +93,33 @@ pub(crate) async fn of_instance(
     running: Option<&str>,
 ) -> Result<Told, KubernetesError> {
     let at = (headscale.namespace().unwrap_or_default(), headscale.name_any());
-    let keep = |valid| Told { text: running.map(str::to_owned), valid };
     let Some(declared) = Declared::read(context, &at).await? else {
-        return Ok(keep(context.desk.outcome(&at).flatten()));
+        // One that waits is not there yet, and its instance does not start open without it.
+        let is_new = file::stateful_set(context, headscale).is_none();
+        let is_ours = place(headscale, true).0 == PolicyPlace::File;
+        let waits = is_new && is_ours && !context.policies_of(&at.0, &at.1).is_empty();
+        let text = running.or_else(|| waits.then_some(DENY_ALL)).map(str::to_owned);
+        let valid = context.desk.outcome(&at).flatten();
+        return Ok(Told { text, valid, ..Told::default() });
     };
     let base = declared.base(context, &context.desk, headscale).await?;
     let (place, randomize) = place(headscale, !matches!(base, Ok(None)));
     let outcome = context.desk.outcome(&at).flatten();
     let is_database = match place {
-        PolicyPlace::OwnFile(_) => return Ok(Told { text: None, valid: outcome }),
+        PolicyPlace::OwnFile(_) => return Ok(Told { valid: outcome, ..Told::default() }),
         PolicyPlace::Database => true,
         PolicyPlace::File => false,
     };
     let keep = |valid: Verdict| {
         let has_pod = file::stateful_set(context, headscale).is_some();
-        let none_runs = if has_pod { NOTHING } else { DENY_ALL };
-        let text = running.unwrap_or(none_runs).to_owned();
-        Told { text: (!is_database).then_some(text), valid: Some(valid) }
+        let text = match running {
+            Some(running) => Some(running),
+            None if !has_pod => Some(DENY_ALL),
+            // A file that says nothing would replace the pod.
+            None => declared::says_something(headscale).then_some(NOTHING),
+        };
+        let text = text.filter(|_| !is_database).map(str::to_owned);
+        Told { text, valid: Some(valid), ..Told::default() }
     };
     let base = match base {
         Ok(base) => base,
@@ -112,7 +131,15 @@ pub(crate) async fn of_instance(
     let running_now = if is_database {
         let is_asked = declared.needs_running(headscale, base.as_ref()) || is_upgrading;
         asked = match is_asked {
-            true => document::ask_policy(context, headscale).await.unwrap_or_default(),
+            true => match database::ask_policy(context, headscale).await {
+                Ok(policy) => policy,
+                // Without a key nobody ever knows.
+                Err(error) if is_upgrading && base.is_none() && error.kind().is_some() => {
+                    let unknown = Some(fate::said(&error));
+                    return Ok(Told { text: None, valid: outcome, unknown });
+                }
+                Err(_) => None,
+            },
             false => None,
         };
         asked.as_deref()
@@ -131,7 +158,7 @@ pub(crate) async fn of_instance(
         },
         (None, _) => {
             let text = running.filter(|_| !is_database).map(str::to_owned);
-            return Ok(Told { text, valid: None });
+            return Ok(Told { text, ..Told::default() });
         }
     };
     let judged = context.desk.judge(&at, &document, &versions, declared.plugins()).await;
@@ -139,13 +166,13 @@ pub(crate) async fn of_instance(
         return Ok(keep(verdict.clone()));
     }
     let outcome = outcome.filter(|outcome| outcome.holds == Holds::False);
-    let good = document::valid(&versions);
+    let good = fate::valid(&versions);
     if is_database {
-        return Ok(Told { text: None, valid: Some(outcome.unwrap_or(good)) });
+        return Ok(Told { valid: Some(outcome.unwrap_or(good)), ..Told::default() });
     }
     let text = file::final_text(&document.text, randomize);
     if running == Some(&*text) {
-        return Ok(Told { text: Some(text), valid: Some(good) });
+        return Ok(Told { text: Some(text), valid: Some(good), ..Told::default() });
     }
     if judged.needs_users || running.is_some() {
         match live::live(context, headscale, &document, &versions, &judged).await {
@@ -164,9 +191,9 @@ pub(crate) async fn of_instance(
     });
     if running.is_some() && !is_told {
         context.triggers.document(&at.0, &at.1);
-        return Ok(Told { text: running.map(str::to_owned), valid: Some(good) });
+        return Ok(Told { text: running.map(str::to_owned), valid: Some(good), ..Told::default() });
     }
-    Ok(Told { text: Some(text), valid: Some(good) })
+    Ok(Told { text: Some(text), valid: Some(good), ..Told::default() })
 }
 
 /// Looks at a policy whose Headscale is not there. All else is done where its document is looked at.
@@ -219,8 +246,8 @@ async fn alone<K: Made>(context: &Context, seen: &K) -> Result<Alone<K>, Kuberne
     let namespace = object.namespace().unwrap_or_default();
     let headscale = context.headscale(&namespace, object.headscale_ref());
     let view = instance_view(headscale.as_deref());
-    let is_paused = objects::is_paused(&object)
-        || headscale.as_deref().is_some_and(|headscale| objects::is_paused(headscale));
+    let is_paused =
+        objects::is_paused(&object) || headscale.as_deref().is_some_and(objects::is_paused);
     if is_paused {
         return Ok(Alone::Not(Next::Sometime));
     }

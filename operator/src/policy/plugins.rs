@@ -44,9 +44,12 @@ pub(super) struct Plugins {
     host: OnceLock<Host>,
 }
 
+/// Reason of `Ready`: a plugin could not do its work.
+pub(super) const PLUGIN_FAILED: &str = "PluginFailed";
+
 /// That a plugin could not do its work.
 pub(super) fn failed(reason: &str) -> Verdict {
-    Verdict::bad("PluginFailed", reason)
+    Verdict::bad(PLUGIN_FAILED, reason)
 }
 
 impl Plugins {

@@ -7,6 +7,7 @@ use headscale_api::kinds::{
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use super::plugins::PLUGIN_FAILED;
 use crate::conditions::{self, Verdict};
 use crate::context::Context;
 use crate::kubernetes::KubernetesError;
@@ -90,7 +91,7 @@ pub(super) async fn say_approver(
 }
 
 /// Reasons that are told anew with each message: what it says is what was declared.
-const EACH_MESSAGE: [&str; 3] = [APPLIED, "PolicyInvalid", "PluginFailed"];
+const EACH_MESSAGE: [&str; 3] = [APPLIED, "PolicyInvalid", PLUGIN_FAILED];
 
 /// One Event for each change.
 async fn tell<K: Managed>(context: &Context, before: &K, after: &[Condition]) {

@@ -132,6 +132,8 @@ impl Turns<'_> {
         seen: &Seen,
     ) -> Result<Turn, Failure> {
         let Some(pending) = &read.record.pending else { return Ok(Turn::Did(None)) };
+        // Headscale may be asked for its users, and that may take most of the time that is left.
+        let shape = self.shape(place).await?;
         let (clock, deadline) = (&self.context.clock, self.context.settings.send_deadline);
         let begun = self.context.memory(&self.uid, |memory| memory.begun);
         let begun = begun.filter(|(token, _)| *token == pending.token).and_then(|(_, at)| at);
@@ -141,7 +143,6 @@ impl Turns<'_> {
             self.pend(read, seen, |token, at| Pending { token, at, ..pending.clone() }).await?;
             return Ok(Turn::Did(None));
         };
-        let shape = self.shape(place).await?;
         let request = shape.request(pending.token.expiration());
         // Whatever comes of it, it is not asked for again.
         self.context.memory(&self.uid, |memory| memory.begun = None);

@@ -3,12 +3,11 @@
 
 use headscale_api::kinds::HeadscalePreAuthKey;
 use k8s_openapi::api::core::v1::{ObjectReference, Secret};
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::events::{Event, EventType};
 use kube::{Resource as _, ResourceExt as _};
 
 use crate::context::Context;
 use crate::kubernetes;
-use crate::names::FIELD_MANAGER;
 
 /// What is told: reasons of Events.
 pub(super) mod reasons {
@@ -86,13 +85,7 @@ async fn post(context: &Context, about: &ObjectReference, note: &Note, text: Str
         action: "Reissue".to_owned(),
         secondary: None,
     };
-    // The recorder that all share takes two notes with one reason for the same, and keeps the first.
-    let reporter = Reporter {
-        controller: FIELD_MANAGER.to_owned(),
-        instance: Some(context.settings.identity.clone()),
-    };
-    let recorder = Recorder::new(context.client.clone(), reporter);
-    if let Err(error) = recorder.publish(&event, about).await {
+    if let Err(error) = context.recorder.publish(&event, about).await {
         tracing::debug!(%error, reason = note.reason, "an Event could not be posted");
     }
 }

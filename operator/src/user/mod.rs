@@ -96,7 +96,7 @@ pub(crate) async fn reconcile(
         {
             return Ok(Next::Sometime);
         }
-        let (elder, heir) = namesakes(context, &user);
+        let (elder, heir) = namesakes(context, &user, headscale_ref);
         let observed = Observed {
             user: &user,
             instance: instance_view(headscale.as_deref()),
@@ -221,14 +221,19 @@ pub(crate) async fn ask_users(
     }
 }
 
-/// Other objects for the same user that are not being deleted: one that comes first, and any.
-fn namesakes(context: &Context, user: &HeadscaleUser) -> (Option<String>, Option<String>) {
+/// Other objects for the same user of this Headscale that are not being deleted: one that comes
+/// first, and any.
+fn namesakes(
+    context: &Context,
+    user: &HeadscaleUser,
+    headscale_ref: &str,
+) -> (Option<String>, Option<String>) {
     let rank = |user: &HeadscaleUser| {
         (user.metadata.creation_timestamp.as_ref().map(|time| time.0), user.uid())
     };
     let namespace = user.namespace().unwrap_or_default();
     let others: Vec<_> = context
-        .users_of(&namespace, &user.spec.headscale_ref)
+        .users_of(&namespace, headscale_ref)
         .into_iter()
         .filter(|it| {
             it.spec.username == user.spec.username

@@ -62,7 +62,11 @@
 //! | B51 | an outage of the database restarts the pod | api `desired::objects::the_objects_of_each_case_are_as_they_were` |
 //! | B52 | a slow start restarts the sidecar | sidecar `trouble::a_headscale_that_does_not_come_is_waited_for_and_named` |
 //! | B53 | a connection for each call | `instance::Instance` has one client with its connections |
-//! | B54 to B59 | values of the chart that do nothing, and what its documents say | the tests of the chart |
+//! | B54, B55 | values of the chart do nothing | api `chart::values::values_do_what_they_say`, `chart::values::no_value_is_without_a_case` |
+//! | B56 | labels stand twice, and pods are not found | api `chart::labels::pods_are_found_whatever_labels_are_chosen`, `chart::labels::a_pod_label_goes_before_a_common_one` |
+//! | B57 | documents say what is not so | api `chart::objects::the_chart_makes_what_render_operator_prints` |
+//! | B58 | images of one platform, without a list of what is in them | no test: how a release is made |
+//! | B59 | definitions of kinds are not upgraded | api `chart::objects::the_chart_has_the_definitions_of_the_kinds` |
 
 #![expect(
     clippy::expect_used,

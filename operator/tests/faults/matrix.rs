@@ -67,7 +67,7 @@ fn retry_after() -> Fault {
 }
 
 /// The version from which it is watched is not known any more.
-fn expired() -> Fault {
+pub(crate) fn expired() -> Fault {
     let event = json!({
         "type": "ERROR",
         "object": {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use headscale_api::kinds::{HeadscalePreAuthKey, HeadscaleUser};
 use headscale_faults::{Answer, Fault};
 use headscale_standin::Version;
+use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 
 use crate::bench::Bench;
@@ -84,4 +85,19 @@ async fn an_old_view_of_the_cluster_makes_nothing_that_nobody_wants() {
         keys.iter().map(|key| key.prefix.clone()).collect::<Vec<_>>()
     };
     assert_eq!(prefixes(&bench.keys().await), prefixes(&made.1), "nor a key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_while_nobody_tells_of_it_is_missed_all_the_same() {
+    let Some(bench) = Bench::new(Version::V0_30).await else { return };
+    bench.proxy.faults(|request| {
+        let is_watched = request.path.contains("watch=") && request.path.contains("/secrets");
+        is_watched.then(crate::matrix::expired)
+    });
+    let mut running = bench.operator().flag("resync", "10m").start();
+    bench.make_key("k", json!({ "tags": ["tag:a"] })).await;
+    running.until("ready", async || bench.is_key_ready("k").await).await;
+    let text = bench.text("k").await.expect("a key");
+    bench.delete::<Secret>("k").await;
+    running.until("another key", async || bench.text("k").await.is_some_and(|it| it != text)).await;
 }

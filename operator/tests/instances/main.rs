@@ -21,6 +21,7 @@ mod go;
 mod life;
 mod manifests;
 mod misfortune;
+mod policy;
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 #[path = "../operator/program.rs"]
 mod program;

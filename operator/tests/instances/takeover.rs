@@ -3,14 +3,19 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use headscale_api::kinds::Headscale;
+use headscale_api::kinds::names::AUTOAPPROVER_FINALIZER;
+use headscale_api::kinds::{Headscale, HeadscaleAutoApprover};
+use headscale_client::HeadscaleApi as _;
 use headscale_faults::Fault;
+use headscale_operator::policy::is_same_policy;
 use headscale_testkit::tell;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret, Service};
 use kube::ResourceExt as _;
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 
+use crate::bench::said;
 use crate::go::{self, CHILD, NAME, SECRET};
 use crate::stage::{LOOK_EVERY, PATIENCE, QUIET, Stage};
 
@@ -84,6 +89,45 @@ async fn an_instance_of_the_go_operator_rolls_once_and_keeps_what_it_has() {
     stage.until(&mut operator, "gone", is_gone).await;
     assert!(stage.get::<PersistentVolumeClaim>("data-headscale-0").await.is_some());
     assert!(stage.get::<Secret>(SECRET).await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_with_policy_and_approver_of_the_go_operator_rolls_once_and_keeps_both() {
+    let Some(stage) = live().await else { return };
+    let inline = "{\n\t// nobody\n\t\"acls\": [],\n}\n";
+    let acl = json!({ "inline": inline, "tag_owners": { "tag:exit": ["alice@"] } });
+    stage.patch::<Headscale>(NAME, json!({ "spec": { "acl_policy": acl } })).await;
+    let approver = json!({
+        "apiVersion": "headscale.infrado.cloud/v1beta1",
+        "kind": "HeadscaleAutoApprover",
+        "metadata": { "name": "exits", "finalizers": [AUTOAPPROVER_FINALIZER] },
+        "spec": { "headscaleRef": NAME, "exitNodeTags": ["tag:exit"] },
+    });
+    stage.create::<HeadscaleAutoApprover>(approver).await;
+    // As the Go operator gave it to Headscale.
+    let merged = json!({
+        "acls": [],
+        "autoApprovers": { "exitNode": ["tag:exit"] },
+        "tagOwners": { "tag:exit": ["alice@"] },
+    });
+    let client = stage.client(CHILD, SECRET).await.expect("a key");
+    client.set_policy(&merged.to_string()).await.expect("set");
+
+    let mut operator = stage.start();
+    stage.until(&mut operator, "ours", async || is_ours(&stage).await).await;
+    let is_approved = async || {
+        let approver: Option<HeadscaleAutoApprover> = stage.get("exits").await;
+        let status = approver.and_then(|approver| approver.status).unwrap_or_default();
+        said(&status.conditions, "Ready", status.observed_generation).0 == "True"
+    };
+    stage.until(&mut operator, "approved", is_approved).await;
+    stage.until_quiet(&mut operator).await;
+    assert_eq!(stage.player.starts(POD).len(), 2, "it rolls once");
+    let client = stage.client(CHILD, SECRET).await.expect("a key");
+    let text = client.policy().await.expect("it answers").expect("a policy").text;
+    assert!(is_same_policy(&text, &merged.to_string()), "{text}");
+    stage.writes_nothing_more(operator).await;
+    assert_eq!(stage.player.starts(POD).len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -275,3 +275,28 @@ async fn keys_that_0_28_deletes_with_a_user_are_made_anew() {
         .await;
     bench.join(&bench.text("k").await.expect("a key")).expect("joined");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_tells_of_each_key_that_replaces_another() {
+    let Some(bench) = Bench::new(Version::V0_30).await else { return };
+    let mut running = bench.operator().start();
+    bench.make_key("k", json!({ "tags": ["tag:a"] })).await;
+    running.until("ready", async || bench.is_key_ready("k").await).await;
+    let events: Api<k8s_openapi::api::events::v1::Event> = bench.api();
+    for field in ["ephemeral", "reusable"] {
+        let changed = json!({ "spec": { field: true } });
+        bench.patch::<HeadscalePreAuthKey>("k", changed).await;
+        running.until("replaced", async || bench.is_key_ready("k").await).await;
+        let status = bench.pre_auth_key("k").await.and_then(|key| key.status).expect("a status");
+        let note = format!("key {} works until", status.key_id.expect("a number"));
+        running
+            .until("an Event", async || {
+                let events = events.list(&ListParams::default()).await.expect("events").items;
+                events.iter().any(|event| {
+                    event.reason.as_deref() == Some("PreAuthKeyReplaced")
+                        && event.note.as_ref().is_some_and(|it| it.starts_with(&note))
+                })
+            })
+            .await;
+    }
+}

@@ -21,6 +21,7 @@ mod kill;
 mod lease;
 mod many;
 mod policies;
+mod policy_faults;
 mod policy_files;
 mod program;
 mod reissue;

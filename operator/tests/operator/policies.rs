@@ -13,11 +13,6 @@ use kube::api::{Api, ListParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, HEADSCALE, said};
-use crate::kill::{killed_at, settle};
-
-const FORCE: &str = "headscale.infrado.cloud/force-delete";
-/// No run takes so many writes.
-const MANY: usize = 30;
 
 /// A policy in which alice reaches these ports of bob.
 pub(crate) fn ports(ports: &str) -> String {
@@ -28,7 +23,7 @@ pub(crate) fn ports(ports: &str) -> String {
 }
 
 /// A bench whose Headscale keeps its policy in the database.
-async fn bench(version: Version) -> Option<Bench> {
+pub(crate) async fn bench(version: Version) -> Option<Bench> {
     let bench = Bench::new(version).await?;
     let version = match version {
         Version::V0_28 => "0.28.0",
@@ -40,7 +35,7 @@ async fn bench(version: Version) -> Option<Bench> {
     Some(bench)
 }
 
-async fn edit(bench: &Bench, spec: Value) {
+pub(crate) async fn edit(bench: &Bench, spec: Value) {
     bench.patch::<Headscale>(HEADSCALE, json!({ "spec": spec })).await;
 }
 
@@ -86,15 +81,15 @@ pub(crate) async fn ready_approver(bench: &Bench, name: &str) -> (String, String
 }
 
 /// What Headscale has.
-async fn text(bench: &Bench) -> Option<String> {
+pub(crate) async fn text(bench: &Bench) -> Option<String> {
     bench.http.policy().await.expect("a policy").map(|policy| policy.text)
 }
 
-async fn has(bench: &Bench, expected: &str) -> bool {
+pub(crate) async fn has(bench: &Bench, expected: &str) -> bool {
     text(bench).await.as_deref() == Some(expected)
 }
 
-async fn is_applied(bench: &Bench, name: &str, expected: &str) -> bool {
+pub(crate) async fn is_applied(bench: &Bench, name: &str, expected: &str) -> bool {
     ready(bench, name).await.1 == "PolicyApplied" && has(bench, expected).await
 }
 
@@ -109,7 +104,7 @@ async fn put_text(bench: &Bench, text: &str) {
     bench.patch::<ConfigMap>(name, json!({ "data": { "policy.hujson": text } })).await;
 }
 
-async fn event(bench: &Bench, reason: &str) -> Option<String> {
+pub(crate) async fn event(bench: &Bench, reason: &str) -> Option<String> {
     let events: Api<Event> = bench.api();
     let events = events.list(&ListParams::default()).await.expect("events").items;
     let event = events.into_iter().find(|event| event.reason.as_deref() == Some(reason))?;
@@ -371,83 +366,6 @@ async fn a_plugin_refuses_a_policy_and_another_writes_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_somebody_else_sets_is_replaced_and_told() {
-    let Some(bench) = bench(Version::V0_29).await else { return };
-    let mut running = bench.operator().start();
-    let declared = ports("22");
-    make_policy(&bench, "p", json!({ "inline": declared })).await;
-    running.until("applied", async || is_applied(&bench, "p", &declared).await).await;
-    let before = status(&bench, "p").await;
-    bench.http.set_policy(&ports("22,80")).await.expect("set");
-    running.until("repaired", async || has(&bench, &declared).await).await;
-    running.until("told", async || event(&bench, "PolicyRepaired").await.is_some()).await;
-    let note = event(&bench, "PolicyRepaired").await.expect("an Event");
-    assert!(note.contains("reachability grows"), "{note}");
-    assert_eq!(status(&bench, "p").await, before, "the declared policy did not change");
-    // Its layout is nobody's business.
-    let same = declared.replace('\t', "  ");
-    bench.http.set_policy(&same).await.expect("set");
-    bench.proxy.reset();
-    let asked = async || {
-        let requests = bench.proxy.requests();
-        requests.iter().filter(|it| it.path == "/api/v1/policy").count() > 4
-    };
-    running.until("looked at again", asked).await;
-    assert!(has(&bench, &same).await);
-    assert_eq!(bench.writes(), Vec::<String>::new());
-    // The database is lost.
-    let key = bench.key.expose().to_owned();
-    bench.headscale.wipe();
-    bench.headscale.plant_api_key(&key, None);
-    running.until("given again", async || has(&bench, &declared).await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_keeps_a_deleted_policy_or_approver_for_ever() {
-    let Some(bench) = bench(Version::V0_30).await else { return };
-    let mut running = bench.operator().flag("deletion-patience", "1s").start();
-    let declared = ports("22");
-    make_policy(&bench, "p", json!({ "inline": declared })).await;
-    for name in ["away", "forced", "last"] {
-        make_approver(&bench, name, json!({ "exitNodeTags": ["tag:router"] })).await;
-        running.until("ready", async || ready_approver(&bench, name).await.0 == "True").await;
-    }
-    running.until("applied", async || ready(&bench, "p").await.0 == "True").await;
-    bench.cut_headscale();
-    // What was ready stays so: nothing else is known.
-    bench
-        .patch::<HeadscaleAutoApprover>(
-            "forced",
-            json!({ "metadata": { "annotations": { FORCE: "true" } } }),
-        )
-        .await;
-    bench.delete::<HeadscaleAutoApprover>("forced").await;
-    running.until("gone", async || approver(&bench, "forced").await.is_none()).await;
-    bench.delete::<HeadscaleAutoApprover>("away").await;
-    running.until("gone", async || approver(&bench, "away").await.is_none()).await;
-    running.until("told", async || event(&bench, "PolicyOrphaned").await.is_some()).await;
-    assert_eq!(ready(&bench, "p").await.0, "True");
-    assert_eq!(ready_approver(&bench, "last").await.0, "True");
-    // A change cannot be made now, and is made later.
-    let changed = ports("443");
-    bench.patch::<HeadscalePolicy>("p", json!({ "spec": { "inline": changed } })).await;
-    running.until("told", async || ready(&bench, "p").await.1 == "PolicyPushFailed").await;
-    bench.proxy.reset();
-    running.until("applied", async || ready(&bench, "p").await.1 == "PolicyApplied").await;
-    assert!(text(&bench).await.expect("a policy").contains("443"));
-    // There is no Headscale any more.
-    bench.delete::<Headscale>(HEADSCALE).await;
-    running.until("told", async || ready(&bench, "p").await.1 == "HeadscaleNotFound").await;
-    bench.delete::<HeadscaleAutoApprover>("last").await;
-    bench.delete::<HeadscalePolicy>("p").await;
-    running
-        .until("gone", async || {
-            approver(&bench, "last").await.is_none() && policy(&bench, "p").await.is_none()
-        })
-        .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_the_users_own_is_not_written() {
     let Some(bench) = Bench::new(Version::V0_29).await else { return };
     let mut running = bench.operator().start();
@@ -461,51 +379,4 @@ async fn a_file_of_the_users_own_is_not_written() {
     assert!(ready(&bench, "p").await.2.contains(path));
     bench.delete::<HeadscaleAutoApprover>("a").await;
     running.until("gone", async || approver(&bench, "a").await.is_none()).await;
-}
-
-/// Changes a policy and an approver to and fro, and kills at each write.
-async fn kill_at_each_write(version: Version, is_done: bool) {
-    let Some(bench) = bench(version).await else { return };
-    let (small, large) = (ports("22"), ports("22,80"));
-    make_policy(&bench, "p", json!({ "inline": small })).await;
-    settle(&bench, async || is_applied(&bench, "p", &small).await).await;
-    for n in 1..MANY {
-        let mut reached = false;
-        for (text, verdict) in [(&large, "grows"), (&small, "shrinks")] {
-            bench.patch::<HeadscalePolicy>("p", json!({ "spec": { "inline": text } })).await;
-            let applied = async || is_applied(&bench, "p", text).await;
-            reached |= killed_at(&bench, n, is_done, applied).await;
-            settle(&bench, applied).await;
-            let status = status(&bench, "p").await;
-            let change = status.reachability.expect("it is not lost");
-            assert_eq!(change.verdict, verdict, "{n}");
-            let rows = if verdict == "grows" { change.added } else { change.removed };
-            assert_eq!(rows[0].ports.as_deref(), Some("80"), "{n}");
-        }
-        make_approver(&bench, "a", json!({ "exitNodeTags": ["tag:router"] })).await;
-        let approved = async || ready_approver(&bench, "a").await.0 == "True";
-        reached |= killed_at(&bench, n, is_done, approved).await;
-        settle(&bench, approved).await;
-        assert!(text(&bench).await.expect("a policy").contains("exitNode"));
-        bench.delete::<HeadscaleAutoApprover>("a").await;
-        let gone =
-            async || approver(&bench, "a").await.is_none() && is_applied(&bench, "p", &small).await;
-        reached |= killed_at(&bench, n, is_done, gone).await;
-        settle(&bench, gone).await;
-        if !reached {
-            println!("a change takes less than {n} writes at a time");
-            assert!(n > 3, "it takes more than {n} writes");
-            bench.tells_no_secret().await;
-            return;
-        }
-    }
-    panic!("it never comes to an end");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_policy_survives_a_kill_at_every_write() {
-    tokio::join!(
-        kill_at_each_write(Version::V0_28, false),
-        kill_at_each_write(Version::V0_30, true),
-    );
 }

@@ -1,14 +1,20 @@
 //! Policies that Headscale reads from a file.
 
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
 use headscale_api::kinds::names::POLICY_HASH_ANNOTATION;
 use headscale_api::kinds::{Headscale, HeadscaleAutoApprover, HeadscalePolicy};
 use headscale_standin::Version;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::bench::{Bench, HEADSCALE};
 use crate::policies::{
     approver, make_approver, make_policy, policy, ports, ready, ready_approver, status,
 };
+
+/// In this time everything is looked at several times.
+const LOOKS: Duration = Duration::from_secs(4);
 
 /// The policy that Headscale starts with the next time.
 async fn file(bench: &Bench) -> Option<String> {
@@ -128,4 +134,68 @@ async fn a_new_instance_whose_policy_is_wrong_allows_nothing() {
     let spec = json!({ "spec": { "acl_policy": { "inline": good } } });
     bench.patch::<Headscale>(HEADSCALE, spec).await;
     running.until("written", async || file(&bench).await.as_deref() == Some(&*good)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_is_wrong_replaces_no_pod_that_has_none() {
+    let Some(bench) = Bench::new(Version::V0_29).await else { return };
+    bench.make_whole(HEADSCALE, json!({})).await;
+    let mut running = bench.operator().start();
+    running.until("a StatefulSet", async || bench.set(HEADSCALE).await.is_some()).await;
+    bench.roll(HEADSCALE, true).await;
+    let before = bench.set(HEADSCALE).await.and_then(|set| set.metadata.generation);
+    make_policy(&bench, "p", json!({ "inline": "{\"aclz\": []}" })).await;
+    running.until("told", async || bench.says(HEADSCALE, "PolicyValid").await.0 == "False").await;
+    running.until("refused", async || ready(&bench, "p").await.1 == "PolicyInvalid").await;
+    assert_eq!(file(&bench).await, None);
+    assert_eq!(bench.set(HEADSCALE).await.and_then(|set| set.metadata.generation), before);
+    // Mended, it comes.
+    let good = ports("22");
+    bench.patch::<HeadscalePolicy>("p", json!({ "spec": { "inline": good } })).await;
+    running.until("written", async || file(&bench).await.as_deref() == Some(&*good)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_instance_whose_policy_is_paused_allows_nothing() {
+    let Some(bench) = Bench::new(Version::V0_29).await else { return };
+    let good = ports("22");
+    make_policy(&bench, "p", json!({ "inline": good })).await;
+    let paused = |value: Value| {
+        let annotations = json!({ "headscale.infrado.cloud/paused": value });
+        json!({ "metadata": { "annotations": annotations } })
+    };
+    bench.patch::<HeadscalePolicy>("p", paused(json!("true"))).await;
+    bench.make_whole(HEADSCALE, json!({})).await;
+    let mut running = bench.operator().start();
+    running.until("a StatefulSet", async || bench.set(HEADSCALE).await.is_some()).await;
+    assert_eq!(file(&bench).await.as_deref(), Some("{\"acls\": []}\n"));
+    bench.patch::<HeadscalePolicy>("p", paused(Value::Null)).await;
+    running.until("written", async || file(&bench).await.as_deref() == Some(&*good)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_known_of_a_policy_is_said_in_the_same_words_each_time() {
+    let Some(bench) = Bench::new(Version::V0_29).await else { return };
+    bench.cut_headscale();
+    bench.make_whole(HEADSCALE, json!({})).await;
+    let mut running = bench.operator().start();
+    running.until("a StatefulSet", async || bench.set(HEADSCALE).await.is_some()).await;
+    let attributes = "{\"nodeAttrs\": [{\"target\": [\"carol@\"], \"attr\": \
+                      [\"nextdns:no-device-info\"]}], \"acls\": []}";
+    make_policy(&bench, "p", json!({ "inline": attributes })).await;
+    running.until("told", async || ready(&bench, "p").await.1 == "PolicyUnproven").await;
+    running
+        .until("told", async || bench.says(HEADSCALE, "PolicyValid").await.1 == "PolicyUnproven")
+        .await;
+    let mut said = BTreeSet::new();
+    let until = Instant::now() + LOOKS;
+    running
+        .until("looked at again", async || {
+            said.insert(ready(&bench, "p").await.2);
+            said.insert(bench.says(HEADSCALE, "PolicyValid").await.2);
+            Instant::now() > until
+        })
+        .await;
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert_eq!(file(&bench).await, None);
 }

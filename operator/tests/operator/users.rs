@@ -232,3 +232,20 @@ async fn a_user_of_the_go_operator_is_taken_over_as_it_is() {
     running.until("gone", async || bench.user("gina").await.is_none()).await;
     assert!(bench.users().await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_of_the_same_name_in_another_headscale_keeps_none_from_being_deleted() {
+    let Some(bench) = Bench::new(Version::V0_29).await else { return };
+    let mut running = bench.operator().start();
+    bench.make_headscale("other").await;
+    bench.make_user("erin", json!({})).await;
+    running.until("ready", async || bench.is_user_ready("erin").await).await;
+    bench.make_user("erin-there", json!({ "username": "erin", "headscaleRef": "other" })).await;
+    let moved = json!({ "spec": { "headscaleRef": "other" } });
+    bench.patch::<HeadscaleUser>("erin", moved).await;
+    let is_told = async || bench.ready_user("erin").await.1 == "HeadscaleRefChanged";
+    running.until("told", is_told).await;
+    bench.delete::<HeadscaleUser>("erin").await;
+    running.until("gone", async || bench.user("erin").await.is_none()).await;
+    assert!(bench.users().await.is_empty(), "the user went with it");
+}

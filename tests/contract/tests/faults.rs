@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+const SOCKET: &str = "headscale.sock";
 
 struct World {
     directory: TempDir,
@@ -22,7 +23,7 @@ struct World {
 }
 
 fn options(version: Version, directory: &Path) -> Options {
-    Options::new(version, directory).on_socket(directory.join("headscale.sock")).on_tcp()
+    Options::new(version, directory).on_socket(directory.join(SOCKET)).on_tcp()
 }
 
 impl World {
@@ -124,6 +125,7 @@ async fn a_late_answer_is_not_waited_for_and_the_next_call_is_not_disturbed() {
 async fn another_version_may_come_up_at_the_same_socket() {
     let World { directory, mut server } = World::new(Version::V0_28).await;
     let socket = SocketClient::new(server.socket().expect("a socket"), TIMEOUT);
+    let mut databases = Vec::new();
     for (version, transport) in [
         (Version::V0_30, SocketTransport::Http),
         (Version::V0_29, SocketTransport::Grpc),
@@ -138,7 +140,12 @@ async fn another_version_may_come_up_at_the_same_socket() {
         }
         let error = socket.create_api_key(tomorrow()).await.expect_err("it is down");
         assert_eq!((error.kind(), error.may_have_acted()), (ErrorKind::Unavailable, false));
-        server = StandIn::start(options(version, directory.path())).await.expect("a stand-in");
+        // One with a database of its own, for none takes the database of any other version.
+        databases.push(tempfile::tempdir().expect("a directory"));
+        let database = databases.last().expect("it was pushed").path();
+        let next =
+            Options::new(version, database).on_socket(directory.path().join(SOCKET)).on_tcp();
+        server = StandIn::start(next).await.expect("a stand-in");
         let key = socket.create_api_key(tomorrow()).await.expect("a key");
         assert!(server.authenticates(key.expose()));
         assert_eq!(socket.transport().await.expect("a transport"), transport);
