@@ -21,9 +21,20 @@ fn operator(bench: &Bench) -> Operator {
     bench.operator().flag("send-deadline", "500ms").flag("in-flight", "500ms")
 }
 
-/// Runs the operator until `holds`, and kills it at its `n`-th write; gives whether it came to it.
+/// As [`killed_while`], with the operator of these tests.
 pub(crate) async fn killed_at(
     bench: &Bench,
+    n: usize,
+    is_done: bool,
+    holds: impl AsyncFnMut() -> bool,
+) -> bool {
+    killed_while(bench, operator(bench), n, is_done, holds).await
+}
+
+/// Runs an operator until `holds`, and kills it at its `n`-th write; gives whether it came to it.
+pub(crate) async fn killed_while(
+    bench: &Bench,
+    operator: Operator,
     n: usize,
     is_done: bool,
     mut holds: impl AsyncFnMut() -> bool,
@@ -43,7 +54,7 @@ pub(crate) async fn killed_at(
         kill_process(*victim.wait(), Signal::KILL).expect("it is running");
         (!is_done).then_some(Fault::DropBefore)
     });
-    let mut running = operator(bench).start();
+    let mut running = operator.start();
     process.set(running.pid()).expect("set once");
     let deadline = std::time::Instant::now() + crate::program::PATIENCE;
     loop {

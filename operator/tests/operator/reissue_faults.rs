@@ -1,15 +1,14 @@
 //! Auth keys of nodes, through kills, lost answers and crowds.
 
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use headscale_faults::Fault;
 use headscale_standin::Version;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::bench::Bench;
-use crate::program::{Operator, PATIENCE};
+use crate::kill::killed_while;
+use crate::program::Operator;
 use crate::reissue::prefix;
 use crate::replica::{Replica, TEMPLATE, prepare};
 
@@ -20,42 +19,6 @@ fn operator(bench: &Bench) -> Operator {
     let operator = crate::reissue::operator(bench).flag("reissue-interval", "1ms");
     // As for keys that are not reissued: a busy machine takes its time.
     operator.flag("send-deadline", "500ms").flag("in-flight", "500ms")
-}
-
-/// Kills the operator at its `n`-th write of the reissue; gives whether it came to it.
-async fn killed_at(bench: &Bench, n: usize, is_done: bool, done: impl AsyncFn() -> bool) -> bool {
-    let process: Arc<OnceLock<Pid>> = Arc::default();
-    let victim = Arc::clone(&process);
-    bench.proxy.reset();
-    let mut writes = 0;
-    bench.proxy.faults(move |request| {
-        if request.method == "GET" || request.path.contains("/events") {
-            return None;
-        }
-        writes += 1;
-        if writes != n {
-            return None;
-        }
-        kill_process(*victim.wait(), Signal::KILL).expect("it is running");
-        (!is_done).then_some(Fault::DropBefore)
-    });
-    let mut running = operator(bench).start();
-    process.set(running.pid()).expect("set once");
-    let deadline = std::time::Instant::now() + PATIENCE;
-    loop {
-        if running.status().is_some() {
-            bench.proxy.reset();
-            return true;
-        }
-        if done().await {
-            let reached = bench.writes().len() >= n;
-            drop(running);
-            bench.proxy.reset();
-            return reached;
-        }
-        assert!(std::time::Instant::now() < deadline, "{n}: {}", running.log());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 /// That one key for nodes works at most, and it is the one in the config.
@@ -85,7 +48,7 @@ async fn kill_at_each_write(version: Version, is_done: bool) {
             }
             replica.write(json!({ "reissue_authkey": "" })).await;
             let answered = async || replica.key().await.is_some();
-            let mut reached = killed_at(&bench, n, is_done, answered).await;
+            let mut reached = killed_while(&bench, operator(&bench), n, is_done, answered).await;
             let mut running = operator(&bench).start();
             let key = replica.another(&mut running, None).await;
             drop(running);
@@ -96,7 +59,7 @@ async fn kill_at_each_write(version: Version, is_done: bool) {
             node = replica.enters(&key).await;
             let settled =
                 async || replica.key().await.is_none() && replica.record().await.kept.is_none();
-            reached |= killed_at(&bench, n, is_done, settled).await;
+            reached |= killed_while(&bench, operator(&bench), n, is_done, settled).await;
             operator(&bench).start().until("settled", settled).await;
             is_sound(&bench, &replica).await;
             assert!(replica.has_node(node).await && !replica.has_node(old).await);
