@@ -14,6 +14,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod model;
 mod reissue_model {
     pub(super) mod explore;
     pub(super) mod operator;
@@ -29,7 +31,7 @@ const FAULTS: u8 = 5;
 #[test]
 fn no_interleaving_of_faults_makes_two_keys_or_leaves_the_node_out() {
     let report = explore(Kind::Ours, FAULTS);
-    assert_eq!(report.found, None, "{:#?}", report.trace);
+    assert_eq!(report.found, None, "{}", report.way);
     // A model that hardly moves proves nothing.
     assert!(report.states > 10_000, "{} states", report.states);
 }

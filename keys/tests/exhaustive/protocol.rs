@@ -1,6 +1,8 @@
 //! How a sidecar goes about it: as ours does, and as simpler ones do, which must be found out.
 
-use crate::world::{CREATES, Decision, Keys, Process, Request, Secret, World, decide, published};
+use crate::model::key_set::Keys;
+use crate::model::processes::Step;
+use crate::world::{CREATES, Decision, Process, Request, Secret, World, decide, published};
 
 /// Ours, and those that leave one thing out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,22 +23,11 @@ pub(crate) enum Protocol {
     PublishesBlindly,
 }
 
-/// One thing that a process may do: a request if it makes one, and where it stands after it.
-#[derive(Clone, Debug)]
-pub(crate) struct Step {
-    /// The world before the request, with what was used up.
-    pub(crate) world: World,
-    pub(crate) request: Option<Request>,
-    pub(crate) then: Process,
-    /// Where it stands instead when somebody else wrote the Secret meanwhile.
-    pub(crate) refused: Process,
-}
-
 impl Protocol {
-    pub(crate) fn steps(self, world: &World, index: usize) -> Vec<Step> {
+    pub(crate) fn steps(self, world: &World, index: usize) -> Vec<Step<World>> {
         let step =
             |request, then| Step { world: world.clone(), request, then, refused: Process::START };
-        match world.processes[index] {
+        match world.actors.processes[index] {
             Process::Read { unpublished } if self == Self::Naive => {
                 let _ = unpublished;
                 vec![step(
@@ -101,7 +92,7 @@ impl Protocol {
         keys: Keys,
         mut settled: Keys,
         unpublished: Option<u8>,
-    ) -> Vec<Step> {
+    ) -> Vec<Step<World>> {
         let me = u8::try_from(index).expect("a process or two");
         let commit = |log| Request::Commit { expected: Some(secret.version), log };
         // Once the record names it, it needs no remembering.
@@ -164,7 +155,7 @@ fn unresolved(secret: &Secret) -> Keys {
 }
 
 /// Writes the intent down; the request for the key comes next.
-fn begin(world: &World, me: u8, secret: Secret, due: bool) -> Option<Step> {
+fn begin(world: &World, me: u8, secret: Secret, due: bool) -> Option<Step<World>> {
     let mut world = world.clone();
     let key = world.next;
     if key > CREATES {
@@ -183,7 +174,7 @@ fn begin(world: &World, me: u8, secret: Secret, due: bool) -> Option<Step> {
     Some(Step { world, request: Some(request), then, refused: Process::START })
 }
 
-fn naive(world: &World, secret: Secret) -> Vec<Step> {
+fn naive(world: &World, secret: Secret) -> Vec<Step<World>> {
     let mut world = world.clone();
     let first = secret.log.current.is_none();
     if (first || world.rotations > 0) && world.next <= CREATES {

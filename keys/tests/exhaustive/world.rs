@@ -6,48 +6,24 @@
 //! carried out without a reply, or arrive at any later time; after each of the last three the
 //! process starts anew and knows nothing.
 
-use std::collections::BTreeSet;
-
 use headscale_keys::{
     Aborted, Action, Current, Intent, KeyPrefix, ListedApiKey, Observed, Record, Retiring,
     Settings, Stored, Token, Verified, plan,
 };
 use jiff::{SignedDuration, Timestamp};
 
+use crate::model::key_set::{FOREIGN, Keys};
+use crate::model::processes::{self, Actors, Step};
+use crate::protocol::Protocol;
+
 /// How many keys are asked for at most.
 pub(crate) const CREATES: u8 = 4;
-/// A key of somebody else, which nobody may touch.
-const FOREIGN: u8 = 15;
 
-/// A set of keys.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Keys(u16);
-
-impl Keys {
-    pub(crate) fn has(self, key: u8) -> bool {
-        self.0 & (1 << key) != 0
-    }
-
-    pub(crate) fn with(self, key: u8) -> Self {
-        Self(self.0 | 1 << key)
-    }
-
-    pub(crate) fn without(self, key: u8) -> Self {
-        Self(self.0 & !(1 << key))
-    }
-
-    pub(crate) fn minus(self, others: Self) -> Self {
-        Self(self.0 & !others.0)
-    }
-
-    pub(crate) fn len(self) -> u32 {
-        self.0.count_ones()
-    }
-
-    pub(crate) fn iter(self) -> impl Iterator<Item = u8> {
-        (0..16).filter(move |key| self.has(*key))
-    }
-}
+const DEAD_KEY: &str = "the Secret holds no key that works (P1)";
+const ORPHANS: &str = "more than one key is neither current nor retiring (P3)";
+const UNNAMED: &str = "a key exists that the record does not name (P3)";
+const TOUCHED: &str = "somebody else's key is gone (P5)";
+pub(crate) const UNSETTLED: &str = "without faults it does not come to one key and no writes (P7)";
 
 /// The record without times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -125,12 +101,9 @@ impl Process {
 pub(crate) struct World {
     pub(crate) keys: Keys,
     pub(crate) secret: Secret,
-    pub(crate) processes: Vec<Process>,
-    /// Requests that may still arrive, or never.
-    pub(crate) late: BTreeSet<Request>,
+    pub(crate) actors: Actors<Request, Process>,
     /// How often a key may still become due.
     pub(crate) rotations: u8,
-    pub(crate) faults: u8,
     pub(crate) next: u8,
     /// Whether a key was ever published.
     pub(crate) published: bool,
@@ -141,17 +114,61 @@ impl World {
         Self {
             keys: Keys::default().with(FOREIGN),
             secret: Secret::default(),
-            processes: vec![Process::START; processes],
-            late: BTreeSet::new(),
+            actors: Actors::new(processes, Process::START, faults),
             rotations,
-            faults,
             next: 1,
             published: false,
         }
     }
 
-    /// Carries a request out; whether it was taken.
-    pub(crate) fn apply(&mut self, request: Request) -> bool {
+    /// Whether a request for this key may still arrive.
+    pub(crate) fn may_be_made(&self, key: u8) -> bool {
+        self.actors.late.contains(&Request::Create(key))
+            || self
+                .actors
+                .processes
+                .iter()
+                .any(|it| matches!(it, Process::Create { key: other, .. } if *other == key))
+    }
+
+    fn orphan_keys(&self) -> Keys {
+        let log = &self.secret.log;
+        let mut owned = log.retiring.with(FOREIGN);
+        if let Some(current) = log.current {
+            owned = owned.with(current);
+        }
+        self.keys.minus(owned)
+    }
+
+    fn holds_a_dead_key(&self) -> bool {
+        self.published && !self.secret.log.current.is_some_and(|current| self.keys.has(current))
+    }
+
+    /// Whether there is one key that works, and no other of ours.
+    fn is_settled(&self) -> bool {
+        let log = &self.secret.log;
+        log.pending.is_none()
+            && log.aborted.len() == 0
+            && log.current.is_some_and(|it| self.keys.without(FOREIGN) == Keys::default().with(it))
+    }
+}
+
+impl processes::World for World {
+    type Protocol = Protocol;
+    type Request = Request;
+    type Process = Process;
+
+    const START: Process = Process::START;
+
+    fn actors(&self) -> &Actors<Request, Process> {
+        &self.actors
+    }
+
+    fn actors_mut(&mut self) -> &mut Actors<Request, Process> {
+        &mut self.actors
+    }
+
+    fn apply(&mut self, request: Request) -> bool {
         match request {
             Request::Create(key) => self.keys = self.keys.with(key),
             Request::Delete(key) => self.keys = self.keys.without(key),
@@ -166,46 +183,33 @@ impl World {
         true
     }
 
-    /// Whether a request for this key may still arrive.
-    pub(crate) fn may_be_made(&self, key: u8) -> bool {
-        self.late.contains(&Request::Create(key))
-            || self
-                .processes
-                .iter()
-                .any(|it| matches!(it, Process::Create { key: other, .. } if *other == key))
+    fn steps(&self, protocol: Protocol, index: usize) -> Vec<Step<Self>> {
+        protocol.steps(self, index)
     }
 
-    /// Keys that are neither current nor retiring nor somebody else's.
-    pub(crate) fn orphans(&self) -> Keys {
-        let log = &self.secret.log;
-        let mut owned = log.retiring.with(FOREIGN);
-        if let Some(current) = log.current {
-            owned = owned.with(current);
-        }
-        self.keys.minus(owned)
+    fn wishes(&self) -> Vec<Self> {
+        Vec::new()
     }
 
-    /// Orphans that the record does not name.
-    pub(crate) fn unnamed(&self) -> Keys {
+    fn wrong(&self, quiet: bool) -> Vec<&'static str> {
+        let rules = [
+            (self.holds_a_dead_key(), DEAD_KEY),
+            (self.orphans() > 1, ORPHANS),
+            (self.unnamed() > 0, UNNAMED),
+            (!self.keys.has(FOREIGN), TOUCHED),
+            (quiet && self.next <= CREATES && !self.is_settled(), UNSETTLED),
+        ];
+        rules.into_iter().filter_map(|(holds, what)| holds.then_some(what)).collect()
+    }
+
+    fn orphans(&self) -> u32 {
+        self.orphan_keys().len()
+    }
+
+    fn unnamed(&self) -> u32 {
         let log = &self.secret.log;
         let named = log.pending.map_or(log.aborted, |pending| log.aborted.with(pending));
-        self.orphans().minus(named)
-    }
-
-    pub(crate) fn holds_a_dead_key(&self) -> bool {
-        self.published && !self.secret.log.current.is_some_and(|current| self.keys.has(current))
-    }
-
-    pub(crate) fn touched_what_is_not_ours(&self) -> bool {
-        !self.keys.has(FOREIGN)
-    }
-
-    /// Whether there is one key that works, and no other of ours.
-    pub(crate) fn is_settled(&self) -> bool {
-        let log = &self.secret.log;
-        log.pending.is_none()
-            && log.aborted.len() == 0
-            && log.current.is_some_and(|it| self.keys.without(FOREIGN) == Keys::default().with(it))
+        self.orphan_keys().minus(named).len()
     }
 }
 

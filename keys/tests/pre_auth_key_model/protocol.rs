@@ -1,6 +1,8 @@
 //! How an operator goes about it: as ours does, and as simpler ones do, which must be found out.
 
-use crate::world::{Decision, Keys, Log, Process, Request, Secret, Seen, World, decide, published};
+use crate::model::key_set::Keys;
+use crate::model::processes::Step;
+use crate::world::{Decision, Log, Process, Request, Secret, Seen, World, decide, published};
 
 /// Ours, and those that leave one thing out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,22 +23,11 @@ pub(crate) enum Protocol {
     EndsAtOnce,
 }
 
-/// One thing that a process may do: a request if it makes one, and where it stands after it.
-#[derive(Clone, Debug)]
-pub(crate) struct Step {
-    /// The world before the request, with what was used up.
-    pub(crate) world: World,
-    pub(crate) request: Option<Request>,
-    pub(crate) then: Process,
-    /// Where it stands instead when somebody else wrote the Secret meanwhile.
-    pub(crate) refused: Process,
-}
-
 impl Protocol {
-    pub(crate) fn steps(self, world: &World, index: usize) -> Vec<Step> {
+    pub(crate) fn steps(self, world: &World, index: usize) -> Vec<Step<World>> {
         let step =
             |request, then| Step { world: world.clone(), request, then, refused: Process::START };
-        match world.processes[index] {
+        match world.actors.processes[index] {
             Process::Gone => Vec::new(),
             Process::Read { .. } if world.gone => vec![step(None, Process::Gone)],
             Process::Read { unpublished } => {
@@ -84,9 +75,9 @@ impl Protocol {
         }
     }
 
-    fn decided(self, world: &World, index: usize, seen: &Seen) -> Vec<Step> {
+    fn decided(self, world: &World, index: usize, seen: &Seen) -> Vec<Step<World>> {
         let me = u8::try_from(index).expect("a process or two");
-        let alone = world.processes.len() == 1;
+        let alone = world.actors.processes.len() == 1;
         let log = seen.secret.log.unwrap_or_default();
         // Once the record names it, it needs no remembering.
         let current = log.current.map(|(key, _)| key);
@@ -133,7 +124,7 @@ impl Protocol {
 }
 
 /// Writes the intent down; the request for the key comes next.
-fn begin(world: &World, me: u8, seen: &Seen) -> Option<Step> {
+fn begin(world: &World, me: u8, seen: &Seen) -> Option<Step<World>> {
     let mut world = world.clone();
     let (key, wish) = (world.next, seen.wish?);
     if key > world.creates {
@@ -150,7 +141,7 @@ fn begin(world: &World, me: u8, seen: &Seen) -> Option<Step> {
 }
 
 /// Makes a key and then writes it down; ends the one that is written down.
-fn naive(world: &World, seen: &Seen) -> Vec<Step> {
+fn naive(world: &World, seen: &Seen) -> Vec<Step<World>> {
     let step = |world, request, then| Step { world, request, then, refused: Process::START };
     let current = seen.secret.log.unwrap_or_default().current;
     match (seen.wish, current) {

@@ -6,8 +6,6 @@
 //! decided is one request, or the chain of commit, create and publish. Every request may go well, be
 //! dropped, be carried out without a reply, or arrive at any later time.
 
-use std::collections::BTreeSet;
-
 use headscale_keys::pre_auth_key::{
     Aborted, Action, Current, KeyName, Listed, Observed, Record, Retiring, State, Stored, Wanted,
     plan,
@@ -15,8 +13,9 @@ use headscale_keys::pre_auth_key::{
 use headscale_keys::{Intent, KeyPrefix, Token};
 use jiff::{SignedDuration, Timestamp};
 
-/// A key of somebody else, which nobody may touch.
-const FOREIGN: u8 = 15;
+use crate::model::key_set::{FOREIGN, Keys};
+use crate::model::processes::{self, Actors, Step};
+use crate::protocol::Protocol;
 
 /// How much happens.
 #[derive(Clone, Copy, Debug)]
@@ -29,32 +28,6 @@ pub(crate) struct Bounds {
     pub(crate) creates: u8,
     /// Whether the object is deleted.
     pub(crate) may_end: bool,
-}
-
-/// A set of keys.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Keys(u16);
-
-impl Keys {
-    pub(crate) fn has(self, key: u8) -> bool {
-        self.0 & (1 << key) != 0
-    }
-
-    pub(crate) fn with(self, key: u8) -> Self {
-        Self(self.0 | 1 << key)
-    }
-
-    pub(crate) fn without(self, key: u8) -> Self {
-        Self(self.0 & !(1 << key))
-    }
-
-    pub(crate) fn len(self) -> u32 {
-        self.0.count_ones()
-    }
-
-    pub(crate) fn iter(self) -> impl Iterator<Item = u8> {
-        (0..16).filter(move |key| self.has(*key))
-    }
 }
 
 /// The record without times.
@@ -153,14 +126,11 @@ pub(crate) struct World {
     pub(crate) keys: Keys,
     pub(crate) valid: Keys,
     pub(crate) secret: Secret,
-    pub(crate) processes: Vec<Process>,
-    /// Requests that may still arrive, or never.
-    pub(crate) late: BTreeSet<Request>,
+    pub(crate) actors: Actors<Request, Process>,
     /// Which key the object asks for; `None` once it is deleted.
     pub(crate) wish: Option<u8>,
     pub(crate) changes: u8,
     pub(crate) may_end: bool,
-    pub(crate) faults: u8,
     pub(crate) next: u8,
     pub(crate) creates: u8,
     /// Whether a key was ever published.
@@ -175,12 +145,10 @@ impl World {
             keys: Keys::default().with(FOREIGN),
             valid: Keys::default().with(FOREIGN),
             secret: Secret::default(),
-            processes: vec![Process::START; bounds.processes],
-            late: BTreeSet::new(),
+            actors: Actors::new(bounds.processes, Process::START, bounds.faults),
             wish: Some(0),
             changes: bounds.changes,
             may_end: bounds.may_end,
-            faults: bounds.faults,
             next: 1,
             creates: bounds.creates,
             published: false,
@@ -188,8 +156,75 @@ impl World {
         }
     }
 
-    /// Carries a request out; whether it was taken.
-    pub(crate) fn apply(&mut self, request: Request) -> bool {
+    /// Whether a request for this key may still arrive.
+    pub(crate) fn may_be_made(&self, key: u8) -> bool {
+        self.actors.late.contains(&Request::Create(key))
+            || self
+                .actors
+                .processes
+                .iter()
+                .any(|it| matches!(it, Process::Create { key: other, .. } if *other == key))
+    }
+
+    fn log(&self) -> Log {
+        self.secret.log.unwrap_or_default()
+    }
+
+    fn orphan_keys(&self) -> Keys {
+        let log = self.log();
+        let mut owned = log.retiring.with(FOREIGN);
+        if let Some((current, _)) = log.current {
+            owned = owned.with(current);
+        }
+        self.valid.minus(owned)
+    }
+
+    /// While a key is wanted, the Secret has one that works, once it had one.
+    fn holds_a_dead_key(&self) -> bool {
+        let works = self.log().current.is_some_and(|(key, _)| self.valid.has(key));
+        self.published && self.wish.is_some() && !works
+    }
+
+    /// The object is gone, and a key that was made for it works or may come.
+    fn left_something(&self) -> bool {
+        let works = self.valid.without(FOREIGN).len() > 0;
+        self.gone && (works || (0..=self.creates).any(|key| self.may_be_made(key)))
+    }
+
+    /// Whether there is the one key that is wanted and no other of ours; or nothing at all.
+    fn is_settled(&self) -> bool {
+        let log = self.log();
+        let ours = self.keys.without(FOREIGN);
+        match self.wish {
+            // A Secret that was made too late has no key, and goes with its owner.
+            None => self.gone && ours == Keys::default() && log.current.is_none(),
+            Some(wish) => {
+                log.unresolved().len() == 0
+                    && log.retiring.len() == 0
+                    && log.current.is_some_and(|(key, made_for)| {
+                        made_for == wish && ours == Keys::default().with(key)
+                    })
+            }
+        }
+    }
+}
+
+impl processes::World for World {
+    type Protocol = Protocol;
+    type Request = Request;
+    type Process = Process;
+
+    const START: Process = Process::START;
+
+    fn actors(&self) -> &Actors<Request, Process> {
+        &self.actors
+    }
+
+    fn actors_mut(&mut self) -> &mut Actors<Request, Process> {
+        &mut self.actors
+    }
+
+    fn apply(&mut self, request: Request) -> bool {
         match request {
             Request::Create(key) => {
                 self.keys = self.keys.with(key);
@@ -212,66 +247,42 @@ impl World {
         true
     }
 
-    /// Whether a request for this key may still arrive.
-    pub(crate) fn may_be_made(&self, key: u8) -> bool {
-        self.late.contains(&Request::Create(key))
-            || self
-                .processes
-                .iter()
-                .any(|it| matches!(it, Process::Create { key: other, .. } if *other == key))
+    fn steps(&self, protocol: Protocol, index: usize) -> Vec<Step<Self>> {
+        protocol.steps(self, index)
     }
 
-    fn log(&self) -> Log {
-        self.secret.log.unwrap_or_default()
-    }
-
-    /// Keys that work and are neither current nor retiring nor somebody else's.
-    pub(crate) fn orphans(&self) -> Keys {
-        let log = self.log();
-        let mut owned = log.retiring.with(FOREIGN);
-        if let Some((current, _)) = log.current {
-            owned = owned.with(current);
+    fn wishes(&self) -> Vec<Self> {
+        let mut wishes = Vec::new();
+        if let (Some(wish), Some(changes)) = (self.wish, self.changes.checked_sub(1)) {
+            wishes.push(Self { wish: Some(wish + 1), changes, ..self.clone() });
         }
-        self.valid.iter().filter(|key| !owned.has(*key)).fold(Keys::default(), Keys::with)
-    }
-
-    /// Orphans that the record does not name.
-    pub(crate) fn unnamed(&self) -> Keys {
-        let named = self.log().unresolved();
-        self.orphans().iter().filter(|key| !named.has(*key)).fold(Keys::default(), Keys::with)
-    }
-
-    /// While a key is wanted, the Secret has one that works, once it had one.
-    pub(crate) fn holds_a_dead_key(&self) -> bool {
-        let works = self.log().current.is_some_and(|(key, _)| self.valid.has(key));
-        self.published && self.wish.is_some() && !works
-    }
-
-    /// The object is gone, and a key that was made for it works or may come.
-    pub(crate) fn left_something(&self) -> bool {
-        let works = self.valid.without(FOREIGN).len() > 0;
-        self.gone && (works || (0..=self.creates).any(|key| self.may_be_made(key)))
-    }
-
-    pub(crate) fn touched_what_is_not_ours(&self) -> bool {
-        !self.valid.has(FOREIGN)
-    }
-
-    /// Whether there is the one key that is wanted and no other of ours; or nothing at all.
-    pub(crate) fn is_settled(&self) -> bool {
-        let log = self.log();
-        let ours = self.keys.without(FOREIGN);
-        match self.wish {
-            // A Secret that was made too late has no key, and goes with its owner.
-            None => self.gone && ours == Keys::default() && log.current.is_none(),
-            Some(wish) => {
-                log.unresolved().len() == 0
-                    && log.retiring.len() == 0
-                    && log.current.is_some_and(|(key, made_for)| {
-                        made_for == wish && ours == Keys::default().with(key)
-                    })
-            }
+        if self.wish.is_some() && self.may_end {
+            wishes.push(Self { wish: None, may_end: false, ..self.clone() });
         }
+        wishes
+    }
+
+    fn wrong(&self, quiet: bool) -> Vec<&'static str> {
+        let rules = [
+            (self.holds_a_dead_key(), "the Secret holds no key that works"),
+            (self.orphans() > 1, "more than one key is neither current nor retiring"),
+            (self.unnamed() > 0, "a key works that the record does not name"),
+            (self.left_something(), "the object is gone, and a key of it works or may come"),
+            (!self.valid.has(FOREIGN), "somebody else's key is gone"),
+            (
+                quiet && self.next <= self.creates && !self.is_settled(),
+                "without faults it does not come to one key, or none, and no writes",
+            ),
+        ];
+        rules.into_iter().filter_map(|(holds, what)| holds.then_some(what)).collect()
+    }
+
+    fn orphans(&self) -> u32 {
+        self.orphan_keys().len()
+    }
+
+    fn unnamed(&self) -> u32 {
+        self.orphan_keys().minus(self.log().unresolved()).len()
     }
 }
 

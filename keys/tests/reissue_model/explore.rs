@@ -1,10 +1,10 @@
-//! Visits every state, nearest first.
+//! Tries everything that can happen, with a recovery from each state.
 
-use std::collections::{HashMap, VecDeque};
-use std::rc::Rc;
+use std::ops::ControlFlow;
 
 use super::operator::Kind;
 use super::world::World;
+use crate::model::search::search;
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) struct Report {
     pub(crate) states: usize,
     pub(crate) found: Option<Found>,
     /// How one gets there.
-    pub(crate) trace: Vec<String>,
+    pub(crate) way: String,
 }
 
 /// More turns than any recovery takes.
@@ -27,24 +27,16 @@ const TURNS: usize = 200;
 
 /// Explores all that can happen with at most `faults` faults, up to the first thing that is wrong.
 pub(crate) fn explore(kind: Kind, faults: u8) -> Report {
-    let first = Rc::new(World::new(faults));
-    let mut from: HashMap<Rc<World>, Option<(&'static str, Rc<World>)>> = HashMap::new();
-    from.insert(Rc::clone(&first), None);
-    let mut queue = VecDeque::from([first]);
-    while let Some(world) = queue.pop_front() {
-        let found = recovery(kind, &world);
-        if found.is_some() {
-            return Report { states: from.len(), found, trace: trace(&from, &world) };
+    let mut report = Report { states: 0, found: None, way: String::new() };
+    report.states = search(World::new(faults), usize::MAX, |world, ways| {
+        report.found = recovery(kind, world);
+        if report.found.is_some() {
+            report.way = ways.to(world);
+            return ControlFlow::Break(());
         }
-        for (name, next) in successors(kind, &world) {
-            let next = Rc::new(next);
-            if !from.contains_key(&next) {
-                from.insert(Rc::clone(&next), Some((name, Rc::clone(&world))));
-                queue.push_back(next);
-            }
-        }
-    }
-    Report { states: from.len(), found: None, trace: Vec::new() }
+        ControlFlow::Continue(successors(kind, world))
+    });
+    report
 }
 
 fn successors(kind: Kind, world: &World) -> Vec<(&'static str, World)> {
@@ -76,15 +68,4 @@ fn recovery(kind: Kind, world: &World) -> Option<Found> {
         world = world.kubelet_syncs().unwrap_or(world);
     }
     Some(Found::Stuck)
-}
-
-fn trace(from: &HashMap<Rc<World>, Option<(&'static str, Rc<World>)>>, end: &World) -> Vec<String> {
-    let mut steps = vec![format!("{end:?}")];
-    let mut at = from.get(end).and_then(Option::as_ref);
-    while let Some((name, before)) = at {
-        steps.push((*name).to_owned());
-        at = from.get(before).and_then(Option::as_ref);
-    }
-    steps.reverse();
-    steps
 }
