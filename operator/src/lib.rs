@@ -34,6 +34,7 @@ mod poll;
 pub mod pre_auth_key;
 pub mod reissue;
 mod run;
+mod secret_home;
 pub mod user;
 mod watch;
 

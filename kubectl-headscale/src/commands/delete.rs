@@ -13,8 +13,7 @@ use super::{Context, names};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::kubernetes::{
-    Cluster, ConnectionArgs, Interrupted, OPTIONS_HELP, Resource, block_on, go_duration,
-    interruptible,
+    Cluster, ConnectionArgs, Interrupted, OPTIONS_HELP, Resource, block_on, duration, interruptible,
 };
 
 /// How often it looks whether an object is gone.
@@ -96,10 +95,6 @@ enum Cascade {
     Background,
     Foreground,
     Orphan,
-}
-
-fn duration(text: &str) -> Result<Duration, &'static str> {
-    go_duration(text).ok_or("expected a duration such as 30s, 5m or 1h")
 }
 
 /// An object that is being deleted.

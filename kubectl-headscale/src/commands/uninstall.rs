@@ -17,7 +17,7 @@ use super::operator::{
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::kubernetes::{
-    Cluster, ConnectionArgs, Interrupted, OPTIONS_HELP, block_on, go_duration, interruptible,
+    Cluster, ConnectionArgs, Interrupted, OPTIONS_HELP, block_on, duration, interruptible,
 };
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -82,10 +82,6 @@ pub(crate) struct UninstallArgs {
 
     #[command(flatten)]
     connection: ConnectionArgs,
-}
-
-fn duration(text: &str) -> Result<Duration, &'static str> {
-    go_duration(text).ok_or("expected a duration such as 30s, 5m or 1h")
 }
 
 /// What is deleted, in this order.

@@ -32,6 +32,11 @@ pub(crate) fn go_duration(text: &str) -> Option<Duration> {
     Some(total)
 }
 
+/// Reads a flag that takes a duration.
+pub(crate) fn duration(text: &str) -> Result<Duration, &'static str> {
+    go_duration(text).ok_or("expected a duration such as 30s, 5m or 1h")
+}
+
 /// Reads what `--request-timeout` takes: a duration, or whole seconds.
 pub(super) fn request_timeout(text: &str) -> Result<Duration, &'static str> {
     let seconds = || text.parse().ok().map(Duration::from_secs);

@@ -24,7 +24,7 @@ mod runtime;
 
 pub(crate) use args::{ConnectionArgs, OPTIONS_HELP};
 pub(crate) use cluster::{Cluster, FIELD_MANAGER};
-pub(crate) use duration::go_duration;
+pub(crate) use duration::{duration, go_duration};
 pub(crate) use kubeconfig::load as load_kubeconfig;
 pub(crate) use resource::{RESOURCES, Resource};
 pub(crate) use runtime::{Interrupted, block_on, interruptible};

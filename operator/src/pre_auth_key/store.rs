@@ -7,23 +7,13 @@ use headscale_keys::Contents;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{Api, DeleteParams, ListParams, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, ListParams, Preconditions};
 use kube::{Client, Resource as _, ResourceExt as _};
 
 use crate::kubernetes::{KubernetesError, within};
 use crate::metrics::Metrics;
-use crate::names::{FIELD_MANAGER, OWNER_LABEL};
-
-/// A Secret, by whose it is.
-#[derive(Debug)]
-pub(super) enum Home {
-    /// There is none.
-    Missing,
-    /// Ours.
-    Ours(Box<Secret>),
-    /// Somebody else's, and why.
-    Foreign(String),
-}
+use crate::names::OWNER_LABEL;
+use crate::secret_home::{self, Home};
 
 /// The Secrets of one object.
 pub(super) struct Store {
@@ -44,14 +34,7 @@ impl Store {
 
     /// The Secret of this name.
     pub(super) async fn get(&self, name: &str) -> Result<Home, KubernetesError> {
-        let read = within(|| format!("read Secret {name}"), self.api.get_opt(name)).await?;
-        Ok(match read {
-            None => Home::Missing,
-            Some(secret) => match self.foreign(&secret) {
-                None => Home::Ours(Box::new(secret)),
-                Some(why) => Home::Foreign(why),
-            },
-        })
+        secret_home::read(&self.api, name, |secret| self.foreign(secret)).await
     }
 
     /// All Secrets that are ours, by their label.
@@ -103,20 +86,7 @@ impl Store {
         let data =
             contents.data.iter().map(|(name, value)| (name.clone(), ByteString(value.clone())));
         secret.data = some(data.collect());
-        let params =
-            PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let (verb, written) = match read {
-            None => {
-                let what = || format!("create Secret {name}");
-                ("create", within(what, self.api.create(&params, &secret)).await?)
-            }
-            Some(_) => {
-                let what = || format!("update Secret {name}");
-                ("update", within(what, self.api.replace(name, &params, &secret)).await?)
-            }
-        };
-        self.metrics.wrote("Secret", verb);
-        Ok(written)
+        secret_home::write(&self.api, name, &secret, &self.metrics).await
     }
 
     /// Deletes exactly what was read. That it is not there is success.

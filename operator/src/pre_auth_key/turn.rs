@@ -17,13 +17,14 @@ use kube::api::Api;
 use thiserror::Error;
 
 use super::decide::{Shape, secret_name};
-use super::store::{Home, Store, contents};
+use super::store::{Store, contents};
 use crate::conditions;
 use crate::context::Context;
 use crate::instance::{AskError, Instance, Snapshot};
 use crate::kubernetes::{KubernetesError, within};
 use crate::names::OWNER_LABEL;
 use crate::objects::Managed as _;
+use crate::secret_home::Home;
 use crate::user::RECENT;
 
 /// What a turn did.

@@ -3,31 +3,21 @@
 use headscale_keys::secret::TYPE;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{Api, PostParams};
+use kube::api::Api;
 use kube::{Resource as _, ResourceExt as _};
 
 use super::document::Files;
 use super::record::Record;
 use crate::context::Context;
-use crate::kubernetes::{KubernetesError, within};
+use crate::kubernetes::KubernetesError;
 use crate::names::{
-    FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, OWNER_LABEL, REISSUE_CONFIG,
-    REISSUE_KEY_ANNOTATION, REISSUE_LABEL, REISSUE_RECORD_ANNOTATION, TYPE_LABEL,
+    MANAGED_BY, MANAGED_BY_LABEL, OWNER_LABEL, REISSUE_CONFIG, REISSUE_KEY_ANNOTATION,
+    REISSUE_LABEL, REISSUE_RECORD_ANNOTATION, TYPE_LABEL,
 };
+use crate::secret_home::{self, Home};
 
 /// What the name of a config Secret has after that of the state Secret.
 pub(crate) const SUFFIX: &str = "-config";
-
-/// The config Secret of a state Secret.
-#[derive(Debug)]
-pub(super) enum Home {
-    /// There is none.
-    Missing,
-    /// Ours.
-    Ours(Box<Secret>),
-    /// Somebody else's, and why.
-    Foreign(String),
-}
 
 /// Config Secrets of one state Secret.
 pub(super) struct Store<'a> {
@@ -60,15 +50,7 @@ impl<'a> Store<'a> {
 
     /// The config Secret.
     pub(super) async fn get(&self) -> Result<Home, KubernetesError> {
-        let name = &self.name;
-        let read = within(|| format!("read Secret {name}"), self.api.get_opt(name)).await?;
-        Ok(match read {
-            None => Home::Missing,
-            Some(secret) => match self.foreign(&secret) {
-                None => Home::Ours(Box::new(secret)),
-                Some(why) => Home::Foreign(why),
-            },
-        })
+        secret_home::read(&self.api, &self.name, |secret| self.foreign(secret)).await
     }
 
     /// Whose it is, if not ours. What was made for a state Secret of the same name that is gone is
@@ -133,19 +115,6 @@ impl<'a> Store<'a> {
         owners.push(self.owner.clone());
         secret.type_ = Some(TYPE.to_owned());
         secret.data = (!contents.files.is_empty()).then_some(contents.files);
-        let params =
-            PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let (verb, written) = match read {
-            None => {
-                let what = || format!("create Secret {name}");
-                ("create", within(what, self.api.create(&params, &secret)).await?)
-            }
-            Some(_) => {
-                let what = || format!("update Secret {name}");
-                ("update", within(what, self.api.replace(name, &params, &secret)).await?)
-            }
-        };
-        self.context.metrics.wrote("Secret", verb);
-        Ok(written)
+        secret_home::write(&self.api, name, &secret, &self.context.metrics).await
     }
 }

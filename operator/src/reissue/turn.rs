@@ -21,13 +21,14 @@ use super::document::{self, Defaults, Files};
 use super::proof;
 use super::record::{Pending, Reason, Record};
 use super::request::{self, Request};
-use super::store::{Contents, Home, Store};
+use super::store::{Contents, Store};
 use super::tell::{Note, reasons};
 use crate::context::Context;
 use crate::instance::{AskError, Instance};
 use crate::kubernetes::KubernetesError;
 use crate::names::{REISSUE_KEY_ANNOTATION, REISSUE_LABEL, REISSUE_RECORD_ANNOTATION};
 use crate::objects;
+use crate::secret_home::Home;
 use crate::user::{InstanceView, Next, instance_view};
 
 /// No two clocks are further apart. What is said to be written later was written by none of ours.

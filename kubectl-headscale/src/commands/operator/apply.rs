@@ -17,8 +17,7 @@ use crate::commands::install::{established, installed, note_of};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::kubernetes::{
-    Cluster, ConnectionArgs, FIELD_MANAGER, Interrupted, block_on, go_duration, interruptible,
-    print,
+    Cluster, ConnectionArgs, FIELD_MANAGER, Interrupted, block_on, duration, interruptible, print,
 };
 
 const CRD: &str = "CustomResourceDefinition";
@@ -73,10 +72,6 @@ pub(crate) struct ApplyArgs {
 
     #[command(flatten)]
     connection: ConnectionArgs,
-}
-
-fn duration(text: &str) -> Result<Duration, &'static str> {
-    go_duration(text).ok_or("expected a duration such as 30s, 5m or 1h")
 }
 
 impl ApplyArgs {
