@@ -1,280 +1,115 @@
 //! One edit after another, and what is declared after all of them.
 
-use std::collections::BTreeMap;
+use std::fmt::Debug;
 
-use headscale_api::kinds::{HeadscalePreAuthKey, HeadscaleUser};
-use headscale_client::{HeadscaleApi as _, NewPreAuthKey, NewUser};
-use headscale_standin::Version;
-use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::bench::Bench;
+use crate::people::{self, People};
+use crate::policies::{self, Policies};
 use crate::random::Random;
-use crate::world;
+use crate::server::{self, Server};
 
-/// So many of each kind are there at a time, at most.
-const MANY: usize = 8;
-/// What users that were made by hand are called, which are nobody's business.
-const BY_HAND: &str = "by-hand";
-/// What is put before the name of a user that is renamed by hand.
-const RENAMED: &str = "renamed-";
-
-/// A key that is declared.
-struct Key {
-    secret: String,
-    user: Option<String>,
-}
-
-/// What is declared.
-#[derive(Default)]
-pub(crate) struct Declared {
-    users: Vec<String>,
-    keys: BTreeMap<String, Key>,
-    made: usize,
-    /// What was done, for the one who reads why it failed.
-    pub(crate) history: Vec<String>,
-    /// How many keys may be left that nobody can know of.
-    pub(crate) spare: usize,
-    /// The number of a key that was made by hand, and of its user.
-    by_hand: Option<(u64, u64)>,
-}
-
-/// What can be done. Some of it comes more often than other.
-const EDITS: [&str; 24] = [
-    "make a user",
-    "make a user",
-    "make a user",
-    "delete a user",
-    "label a user",
-    "make a key",
-    "make a key",
-    "make a key",
-    "delete a key",
-    "change a key",
-    "change a key",
-    "change a key",
-    "move a key",
-    "pause a key",
-    "go on with a key",
-    "by hand: delete a user",
-    "by hand: rename a user",
-    "by hand: delete a key",
-    "by hand: expire a key",
-    "by hand: make a key",
-    "by hand: delete a Secret",
-    "by hand: edit a Secret",
-    "by hand: edit a status",
-    "by hand: lose the database",
-];
-
-async fn merge<K>(bench: &Bench, name: &str, patch: Value)
+/// Makes an edit that somebody else may have made impossible.
+pub(crate) async fn merge<K>(bench: &Bench, name: &str, patch: Value)
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
         + DeserializeOwned
-        + std::fmt::Debug,
+        + Debug,
 {
     let api: Api<K> = bench.api();
     // What is not there, such as a Secret that is not made yet, cannot be edited.
     drop(api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await);
 }
 
-fn annotation(value: &Value) -> Value {
+/// Has the operator leave an object alone, or not any more.
+pub(crate) fn paused(is_paused: bool) -> Value {
+    let value = is_paused.then_some("true");
     json!({ "metadata": { "annotations": { "headscale.infrado.cloud/paused": value } } })
 }
 
+/// Has the operator go on with all objects of a kind: those that are being deleted too, for what is
+/// paused is not even let go.
+pub(crate) async fn unpause<K>(bench: &Bench)
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Debug,
+{
+    let api: Api<K> = bench.api();
+    for object in api.list(&ListParams::default()).await.expect("objects").items {
+        merge::<K>(bench, &object.name_any(), paused(false)).await;
+    }
+}
+
+/// What is declared.
+#[derive(Default)]
+pub(crate) struct Declared {
+    pub(crate) people: People,
+    policies: Policies,
+    server: Server,
+    /// What was done, for the one who reads why it failed.
+    pub(crate) history: Vec<String>,
+}
+
 impl Declared {
-    fn name(&mut self, start: &str) -> String {
-        self.made += 1;
-        format!("{start}{}", self.made)
-    }
-
-    /// Does something; gives what it was.
-    pub(crate) async fn edit(&mut self, bench: &Bench, random: &mut Random) -> String {
-        let mut edit = *random.pick(&EDITS).expect("there are some");
-        // Losing everything is to be an exception.
-        if edit.ends_with("database") && !random.one_in(3) {
-            edit = "change a key";
-        }
-        let user = random.pick(&self.users).cloned();
-        let keys: Vec<&String> = self.keys.keys().collect();
-        let key = random.pick(&keys).map(|name| (*name).clone());
-        let what = if edit.contains("user") { &user } else { &key };
-        let done = format!("{edit} {}", what.as_deref().unwrap_or("(none)"));
-        match (edit, user, key) {
-            ("make a user", _, _) if self.users.len() < MANY => {
-                let name = self.name("u");
-                bench.make_user(&name, json!({})).await;
-                self.users.push(name);
-            }
-            ("delete a user", Some(user), _) => {
-                self.users.retain(|it| *it != user);
-                // The collector of garbage would do that.
-                let of_user = |key: &Key| key.user.as_ref() == Some(&user);
-                let keys: Vec<String> =
-                    self.keys.extract_if(.., |_, it| of_user(it)).map(|it| it.0).collect();
-                bench.delete::<HeadscaleUser>(&user).await;
-                for key in keys {
-                    bench.delete::<HeadscalePreAuthKey>(&key).await;
-                }
-            }
-            ("label a user", Some(user), _) => {
-                let label = json!({ "metadata": { "labels": { "edited": self.name("n") } } });
-                merge::<HeadscaleUser>(bench, &user, label).await;
-            }
-            ("make a key", user, _) if self.keys.len() < MANY => {
-                let name = self.name("k");
-                let user = user.filter(|_| random.below(4) > 0);
-                let mut spec = json!({
-                    "rotate": true, "reusable": random.one_in(2), "expiration": "2h",
-                });
-                match &user {
-                    Some(user) => spec["headscaleUserRef"] = json!(user),
-                    None => spec["tags"] = json!(["tag:a"]),
-                }
-                bench.make_key(&name, spec).await;
-                self.keys.insert(name.clone(), Key { secret: name, user });
-            }
-            ("delete a key", _, Some(key)) => {
-                self.keys.remove(&key);
-                bench.delete::<HeadscalePreAuthKey>(&key).await;
-            }
-            ("change a key", _, Some(key)) => {
-                let change = match random.below(4) {
-                    0 => json!({ "ephemeral": random.one_in(2) }),
-                    1 => json!({ "reusable": random.one_in(2) }),
-                    2 => json!({ "expiration": format!("{}h", 1 + random.below(5)) }),
-                    _ => json!({ "tags": ["tag:a", format!("tag:t{}", random.below(3))] }),
-                };
-                merge::<HeadscalePreAuthKey>(bench, &key, json!({ "spec": change })).await;
-            }
-            ("move a key", _, Some(key)) => {
-                let secret = self.name("s");
-                let change = json!({ "spec": { "secretName": secret } });
-                merge::<HeadscalePreAuthKey>(bench, &key, change).await;
-                self.keys.get_mut(&key).expect("declared").secret = secret;
-            }
-            ("pause a key", _, Some(key)) => {
-                merge::<HeadscalePreAuthKey>(bench, &key, annotation(&json!("true"))).await;
-            }
-            ("go on with a key", _, Some(key)) => {
-                merge::<HeadscalePreAuthKey>(bench, &key, annotation(&Value::Null)).await;
-            }
-            (edit, user, key) if edit.starts_with("by hand") => {
-                self.by_hand(bench, random, edit, user, key).await;
-            }
-            _ => {}
-        }
-        self.history.push(done.clone());
-        done
-    }
-
-    async fn by_hand(
+    /// Does something; gives what it was, and what was found wrong meanwhile for an error.
+    pub(crate) async fn edit(
         &mut self,
         bench: &Bench,
         random: &mut Random,
-        edit: &str,
-        user: Option<String>,
-        key: Option<String>,
-    ) {
-        let user = match user {
-            Some(name) => bench.users().await.into_iter().find(|it| it.name == name),
-            None => None,
+    ) -> Result<String, String> {
+        let done = match random.below(4) {
+            0 | 1 => {
+                let mut edit = *random.pick(&people::EDITS).expect("there are some");
+                // Losing everything is to be an exception.
+                if edit.ends_with("database") && !random.one_in(3) {
+                    edit = "change a key";
+                }
+                let done = self.people.edit(bench, random, edit).await;
+                if edit.ends_with("database") {
+                    self.policies.lost();
+                }
+                Ok(done)
+            }
+            2 => {
+                let edit = *random.pick(&policies::EDITS).expect("there are some");
+                let is_paused = self.server.is_paused();
+                self.policies.edit(bench, random, edit, is_paused).await
+            }
+            _ => {
+                let edit = *random.pick(&server::EDITS).expect("there are some");
+                Ok(self.server.edit(bench, random, edit).await)
+            }
         };
-        let listed: Vec<u64> = bench
-            .working()
-            .await
-            .iter()
-            .map(|key| key.id)
-            .filter(|id| self.by_hand.is_none_or(|(key, _)| key != *id))
-            .collect();
-        // What fails was done by somebody else a moment before.
-        match (edit, user, random.pick(&listed), key) {
-            ("by hand: delete a user", Some(user), _, _) => {
-                drop(bench.http.delete_user(user.id).await);
-            }
-            ("by hand: rename a user", Some(user), _, _) => {
-                drop(bench.http.rename_user(user.id, &format!("{RENAMED}{}", user.name)).await);
-            }
-            ("by hand: delete a key", _, Some(id), _) => {
-                drop(bench.http.delete_preauth_key(*id).await);
-            }
-            ("by hand: expire a key", _, Some(id), _) => {
-                drop(bench.http.expire_preauth_key(*id).await);
-            }
-            ("by hand: make a key", _, _, _) if self.by_hand.is_none() => {
-                let name = self.name(BY_HAND);
-                let user = bench.http.create_user(&NewUser::named(&name)).await.expect("made");
-                let later = Timestamp::now() + SignedDuration::from_hours(24);
-                let new = NewPreAuthKey::of_user(user.id, later);
-                let key = bench.http.create_preauth_key(&new).await.expect("made");
-                self.by_hand = Some((key.details.id, user.id));
-            }
-            ("by hand: delete a Secret", _, _, Some(key)) => {
-                let api: Api<Secret> = bench.api();
-                drop(api.delete(&self.keys[&key].secret, &DeleteParams::default()).await);
-            }
-            ("by hand: edit a Secret", _, _, Some(key)) => {
-                let change = match random.below(5) {
-                    0 => json!({ "data": null }),
-                    1 => json!({ "stringData": { "key": "nonsense" } }),
-                    2 => json!({ "metadata": { "labels": null } }),
-                    3 => json!({ "metadata": { "annotations": null } }),
-                    _ => json!({ "metadata": { "ownerReferences": null } }),
-                };
-                merge::<Secret>(bench, &self.keys[&key].secret, change).await;
-            }
-            ("by hand: edit a status", _, _, Some(key)) => {
-                let api: Api<HeadscalePreAuthKey> = bench.api();
-                let status = Patch::Merge(json!({ "status": { "keyId": "1", "conditions": [] } }));
-                drop(api.patch_status(&key, &PatchParams::default(), &status).await);
-            }
-            ("by hand: lose the database", _, _, _) => {
-                bench.headscale.wipe();
-                bench.headscale.plant_api_key(bench.key.expose(), None);
-                self.by_hand = None;
-            }
-            _ => {}
-        }
+        self.history.extend(done.clone());
+        done
     }
 
     /// Takes back what keeps the operator from its work on purpose.
     pub(crate) async fn come_to_rest(&mut self, bench: &Bench) {
-        let api: Api<HeadscalePreAuthKey> = bench.api();
-        // Those that are being deleted too: what is paused is not even let go.
-        for key in api.list(&ListParams::default()).await.expect("keys").items {
-            merge::<HeadscalePreAuthKey>(bench, &key.name_any(), annotation(&Value::Null)).await;
-        }
+        self.server.go_on(bench).await;
+        self.people.come_to_rest(bench).await;
+        self.policies.go_on(bench).await;
+    }
+
+    /// Takes back what the operator must refuse. What is found wrong meanwhile is the error.
+    pub(crate) async fn mend(&mut self, bench: &Bench, random: &mut Random) -> Result<(), String> {
+        self.server.mend(bench).await;
+        self.policies.mend(bench, random).await
     }
 
     /// What is not as it is declared.
     pub(crate) async fn differences(&self, bench: &Bench) -> Vec<String> {
-        // A user that was renamed by hand is left alone for as long as it is: somebody has to see
-        // to it. It gets its name back, or goes where there is another one by now.
-        for user in bench.users().await {
-            let Some(name) = user.name.strip_prefix(RENAMED) else { continue };
-            let is_declared = self.users.iter().any(|it| it == name);
-            if !is_declared || bench.http.rename_user(user.id, name).await.is_err() {
-                drop(bench.http.delete_user(user.id).await);
-            }
-        }
-        let users: Vec<&str> = self.users.iter().map(String::as_str).collect();
-        let keys: Vec<&str> = self.keys.keys().map(String::as_str).collect();
-        let mut wrong = world::differences_but(bench, &users, &keys, self.spare).await;
-        if let Some((key, user)) = self.by_hand {
-            let is_there = bench.users().await.iter().any(|it| it.id == user);
-            // Headscale 0.28 deletes the keys of all users with one.
-            let is_old = bench.version == Version::V0_28;
-            let works = is_old || bench.working().await.iter().any(|it| it.id == key);
-            if !(is_there && works) {
-                wrong.push(format!("what was made by hand is gone: user {user}, key {key}"));
-            }
-        }
+        let mut wrong = self.people.differences(bench).await;
+        wrong.extend(self.policies.differences(bench).await);
+        wrong.extend(self.server.differences(bench).await);
         wrong
     }
 }
