@@ -85,6 +85,9 @@ pub struct Args {
     /// directory for temporary files
     #[arg(long, value_name = "DIRECTORY")]
     plugin_cache: Option<PathBuf>,
+    /// How long a policy plugin may take to come from its registry
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_positive)]
+    pub(crate) plugin_timeout: Duration,
     /// Reach the Headscale that is at HOST (SERVICE.NAMESPACE.svc) at ADDRESS (IP:PORT) instead:
     /// for an operator outside the cluster
     #[arg(long, value_name = "HOST=ADDRESS", value_parser = resolve)]

@@ -179,7 +179,7 @@ async fn work(
     let reporter =
         Reporter { controller: FIELD_MANAGER.to_owned(), instance: Some(identity.to_owned()) };
     let recorder = Arc::new(Events::new(client.clone(), reporter));
-    let desk = policy::Desk::new(&args.plugin_cache());
+    let desk = policy::Desk::new(&args.plugin_cache(), args.plugin_timeout);
     let settings = Settings {
         deletion_patience: args.deletion_patience,
         resync: args.resync,

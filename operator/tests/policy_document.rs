@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use headscale_acl::Version;
 use headscale_api::kinds::{ApprovedRoute, HeadscaleAutoApproverSpec};
 use headscale_operator::policy::{
-    Approvals, NOTHING, Parts, Step, compose, is_same_policy, owned_tags, reachability, step, unfit,
+    Approvals, NOTHING, Parts, Step, allows_everything, compose, is_same_policy, owned_tags,
+    reachability, step, unfit,
 };
 
 fn approver(routes: &[(&str, &[&str])], exit: &[&str]) -> HeadscaleAutoApproverSpec {
@@ -85,6 +86,17 @@ fn the_last_approver_takes_its_approvals_along() {
     assert!(is_same_policy(&text, "{\"acls\": []}"), "{text}");
     let text = composed(NOTHING, &BTreeMap::new(), Some(&Approvals::default()), false);
     assert_eq!(text, NOTHING);
+}
+
+#[test]
+fn a_policy_without_rules_allows_everything_and_one_with_none_of_them_nothing() {
+    for text in ["", NOTHING, "null", "{\"tagOwners\": {}}", "{\"acls\": null, /* none */}"] {
+        assert!(allows_everything(text), "{text}");
+    }
+    for text in ["{\"acls\": []}", "{\"ACLs\": []}", "{\"grants\": [], \"acls\": null}", "{", "[]"]
+    {
+        assert!(!allows_everything(text), "{text}");
+    }
 }
 
 #[test]

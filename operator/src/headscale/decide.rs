@@ -284,14 +284,6 @@ pub fn api_key_secret(headscale: &Headscale, names: Option<&Names>) -> String {
     given.unwrap_or_else(own)
 }
 
-/// Whether the policy of an instance is kept in its database, so that no file has it.
-#[must_use]
-pub fn has_policy_in_database(headscale: &Headscale) -> bool {
-    let config = headscale.spec.config.as_ref();
-    let policy = config.and_then(|config| config.get("policy"));
-    policy.and_then(|it| it.get("mode")).and_then(Value::as_str) == Some("database")
-}
-
 /// The objects of what is wanted.
 #[must_use]
 pub fn objects(wanted: &Wanted) -> Vec<desired::Object> {

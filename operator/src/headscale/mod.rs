@@ -23,7 +23,8 @@
 //! `ContainerFailed`, `BackupFailed`, `Unschedulable`, `PodFailed`, `VolumeLost`; `Upgrading`,
 //! `ScaledToZero`, `APIKeyNotReady`; `InvalidSpec`, `InvalidName`, `ConfigInvalid`,
 //! `SecretNotFound`, `SecretNameTaken`, `NameTaken`, `ObjectRefused`, `NamespaceTerminating`;
-//! `PolicyInvalid`, `VersionUnsupported`, `DowngradeRefused`, `UpgradeRefused`, `BackupNotConfirmed`.
+//! `PolicyInvalid`, `PolicyModeHeld`, `VersionUnsupported`, `DowngradeRefused`, `UpgradeRefused`,
+//! `BackupNotConfirmed`.
 
 mod api_key;
 mod apply;
@@ -42,7 +43,7 @@ mod volume;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headscale_api::desired::{Inputs, Names, POLICY_FILE, referenced_secrets};
+use headscale_api::desired::{Inputs, Names, referenced_secrets};
 use headscale_api::kinds::{Headscale, HeadscaleStatus, names};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -61,7 +62,7 @@ use crate::policy;
 use crate::user::Next;
 use apply::{Apply, Outcome};
 use children::{Child, version};
-use decide::{Block, Decision, Observed, api_key_secret, decide, has_policy_in_database};
+use decide::{Block, Decision, Observed, api_key_secret, decide};
 use requirements::Keys;
 use rollout::{Rollout, Trouble, is_in_the_way, trouble};
 use status::{Facts, status};
@@ -74,8 +75,8 @@ const SOON: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     children: apply::Remembered,
-    /// The policy in its ConfigMap, by the version of that.
-    policy: Option<(u64, Option<String>)>,
+    /// The policy by its ConfigMap, by the version of that.
+    policy: Option<(u64, policy::Configured)>,
     pub(crate) key: Option<api_key::Asked>,
     volume: Option<volume::Looked>,
     /// What of its spec cannot be read.
@@ -106,15 +107,16 @@ pub(crate) async fn reconcile(
     let names = names_of(&headscale, &children);
     let set = stateful_set(context, &namespace, &uid, &children).await?;
     let (keys, inputs) = known_secrets(context, &headscale, &namespace).await?;
-    let running = running_policy(context, &headscale, &namespace, &uid, &children).await?;
-    let told = policy::of_instance(context, &headscale, running.as_deref()).await?;
+    let configured = configured_policy(context, &namespace, &uid, &children).await?;
+    let told = policy::of_instance(context, &headscale, &configured).await?;
     let secret = api_key_secret(&headscale, names.as_ref());
     let rollout = Rollout::of(set.as_ref());
     let (_, is_ailing) = api_key::look(context, &headscale, &secret, rollout).await;
     let rival = rival(context, &headscale, &secret);
     let policy_error = told.valid.as_ref().filter(|verdict| verdict.holds == Holds::False);
-    let decision = decide(&Observed {
-        headscale: &headscale,
+    let made = told.held.as_ref().map(|held| held.apply(&headscale));
+    let mut decision = decide(&Observed {
+        headscale: made.as_ref().unwrap_or(&headscale),
         unreadable: unreadable.as_deref(),
         names: names.as_ref(),
         set: set.as_ref(),
@@ -126,6 +128,9 @@ pub(crate) async fn reconcile(
         is_ailing,
         inputs: &inputs,
     });
+    if let Some(held) = told.held.as_ref().filter(|_| decision.blocked.is_none()) {
+        decision.blocked = Some(Block::new("PolicyModeHeld", held.message.clone()));
+    }
     tracing::debug!(
         namespace,
         name = headscale.name_any(),
@@ -300,33 +305,34 @@ async fn known_secrets(
     Ok((keys, inputs))
 }
 
-/// The policy that the ConfigMap has, where it is a file.
-async fn running_policy(
+/// Where the policy is by the ConfigMap that there is.
+async fn configured_policy(
     context: &Context,
-    headscale: &Headscale,
     namespace: &str,
     uid: &str,
     children: &[Child],
-) -> Result<Option<String>, KubernetesError> {
-    if has_policy_in_database(headscale) {
-        return Ok(None);
-    }
+) -> Result<policy::Configured, KubernetesError> {
     let Some(child) = children.iter().find(|child| child.kind == "ConfigMap") else {
-        return Ok(None);
+        return Ok(policy::Configured::default());
     };
-    let kept = context.memory(uid, |memory| memory.instance.policy.clone());
-    if let Some((_, text)) = kept.filter(|(version, _)| *version >= child.version) {
-        return Ok(text);
+    let place = ("ConfigMap", child.name.clone());
+    let (kept, written) = context.memory(uid, |memory| {
+        let written = memory.instance.children.get(&place).map(|applied| applied.version);
+        (memory.instance.policy.clone(), written)
+    });
+    // What was written last may not have been seen yet.
+    let newest = child.version.max(written.unwrap_or_default());
+    if let Some((_, configured)) = kept.filter(|(version, _)| *version >= newest) {
+        return Ok(configured);
     }
     let maps: Api<ConfigMap> = Api::namespaced(context.client.clone(), namespace);
     let what = || format!("read ConfigMap {}", child.name);
     let map = within(what, maps.get_opt(&child.name)).await?;
-    let read = map.as_ref().map(|map| version(map.metadata.resource_version.as_deref()));
-    let text = map.and_then(|map| map.data?.remove(POLICY_FILE));
-    if let Some(read) = read {
-        context.memory(uid, |memory| memory.instance.policy = Some((read, text.clone())));
-    }
-    Ok(text)
+    let Some(map) = map else { return Ok(policy::Configured::default()) };
+    let configured = policy::Configured::of(&map);
+    let read = version(map.metadata.resource_version.as_deref());
+    context.memory(uid, |memory| memory.instance.policy = Some((read, configured.clone())));
+    Ok(configured)
 }
 
 /// An older instance whose API key is kept in the same Secret.

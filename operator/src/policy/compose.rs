@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use headscale_acl::hujson::{Change, Document, Node, apply, change, minimize};
+use headscale_acl::hujson::{Change, Document, Kind, Node, apply, change, minimize};
 use headscale_api::desired::compose_policy;
 use headscale_api::kinds::HeadscaleAutoApproverSpec;
 use ipnet::IpNet;
@@ -151,6 +151,23 @@ pub fn is_same_policy(one: &str, other: &str) -> bool {
         serde_json::from_str(&minimize(&document)).ok()
     };
     value(one).is_some_and(|one| value(other) == Some(one))
+}
+
+/// Whether Headscale lets everything through with a policy: one that is empty, and one without
+/// `acls` and `grants`. One that cannot be read does not.
+#[must_use]
+pub fn allows_everything(policy: &str) -> bool {
+    if policy.is_empty() {
+        return true;
+    }
+    let document = Document::parse(policy.as_bytes());
+    let Some(root) = document.root().filter(|_| document.errors().is_empty()) else { return false };
+    // Headscale does not look at the case of names.
+    let is_rule = |name: &str| ["acls", "grants"].iter().any(|it| name.eq_ignore_ascii_case(it));
+    let has_rules = root.members().any(|member| {
+        member.value.kind() != Kind::Null && member.name.as_str().is_some_and(|name| is_rule(&name))
+    });
+    matches!(root.kind(), Kind::Object | Kind::Null) && !has_rules
 }
 
 /// The tags that a policy says owners of; `None` where it cannot be read.

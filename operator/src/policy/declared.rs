@@ -145,7 +145,7 @@ impl Declared {
             Base { text: text.into(), name: format!("ConfigMap {name}, {key}").into() }
         } else if let Some(render) = &spec.render {
             let place = (namespace, headscale.name_any());
-            match desk.render(&place, render).await {
+            match desk.render(&context.triggers, &place, render).await {
                 Ok(text) => {
                     Base { text, name: format!("policy rendered by {}", render.plugin).into() }
                 }

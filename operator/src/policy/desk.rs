@@ -7,19 +7,20 @@ use std::time::{Duration, Instant};
 
 use headscale_acl::{Date, Version};
 use headscale_api::kinds::{PluginRef, RenderSpec};
+use kube::runtime::reflector::ObjectRef;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::judge::{Judged, Subject, judge, judged};
 use super::plugins::{Found, PLUGIN_FAILED, Plugins, Wanted, apart, failed};
+use super::pulls::Wake;
 use crate::conditions::Verdict;
+use crate::context::Triggers;
 
 /// How many answers are kept of each instance.
 const KEPT: usize = 6;
-/// For how long it is not tried again to find a plugin that could not be had.
-const REST: Duration = Duration::from_secs(10);
-/// The same of running one that failed, which takes longer and mostly fails again.
-const LONG_REST: Duration = Duration::from_secs(5 * 60);
+/// For how long it is not tried again to run a plugin that failed, which mostly fails again.
+const REST: Duration = Duration::from_secs(5 * 60);
 
 /// A namespace, and the name of a Headscale in it.
 pub(super) type Place = (String, String);
@@ -92,10 +93,10 @@ fn today() -> Option<Date> {
 }
 
 impl Desk {
-    /// One that keeps plugins in this directory.
-    pub(crate) fn new(cache: &Path) -> Self {
+    /// One that keeps plugins in this directory; they may take `timeout` to come from a registry.
+    pub(crate) fn new(cache: &Path, timeout: Duration) -> Self {
         Self(Arc::new(Inner {
-            plugins: Plugins::new(cache),
+            plugins: Plugins::new(cache, timeout),
             turn: tokio::sync::Mutex::new(()),
             drawers: Mutex::default(),
         }))
@@ -148,6 +149,7 @@ impl Desk {
     /// `PluginFailed`.
     pub(super) async fn render(
         &self,
+        triggers: &Triggers,
         place: &Place,
         spec: &RenderSpec,
     ) -> Result<Arc<str>, Verdict> {
@@ -157,13 +159,7 @@ impl Desk {
             return rendered;
         }
         let wanted = Wanted { reference: spec.plugin.clone(), values };
-        let found = match self.0.plugins.find(&wanted).await {
-            Ok(found) => found,
-            Err(verdict) => {
-                self.keep(place, key, &Answer::Rendered(Err(verdict.clone())), Some(REST));
-                return Err(verdict);
-            }
-        };
+        let found = self.0.plugins.find(&wanted, wake(triggers, place)).await?;
         let _turn = self.0.turn.lock().await;
         if let Some(Answer::Rendered(rendered)) = self.look_up(place, &key) {
             return rendered;
@@ -180,7 +176,7 @@ impl Desk {
             };
             Arc::from(formatted)
         });
-        let rest = rendered.is_err().then_some(LONG_REST);
+        let rest = rendered.is_err().then_some(REST);
         self.keep(place, key, &Answer::Rendered(rendered.clone()), rest);
         rendered
     }
@@ -188,6 +184,7 @@ impl Desk {
     /// Judges a document, unless that was done before.
     pub(super) async fn judge(
         &self,
+        triggers: &Triggers,
         place: &Place,
         document: &Document,
         versions: &[Version],
@@ -213,14 +210,11 @@ impl Desk {
         }
         let mut found = Vec::new();
         for wanted in &wanted {
-            match self.0.plugins.find(wanted).await {
+            match self.0.plugins.find(wanted, wake(triggers, place)).await {
                 Ok(plugin) => found.push(plugin),
+                // Whoever asks again is told the same, or that it has come.
                 Err(verdict) => {
-                    let judged = Judged { refused: Some(verdict), ..Judged::default() };
-                    let answer = Answer::Judged(Arc::new(judged));
-                    self.keep(place, key, &answer, Some(REST));
-                    let Answer::Judged(judged) = answer else { return Arc::default() };
-                    return judged;
+                    return Arc::new(Judged { refused: Some(verdict), ..Judged::default() });
                 }
             }
         }
@@ -238,14 +232,19 @@ impl Desk {
         let judged = Arc::new(judged);
         // What a plugin could not do says nothing of the policy.
         let has_failed = judged.refused.as_ref().is_some_and(|it| it.reason == PLUGIN_FAILED);
-        self.keep(
-            place,
-            key,
-            &Answer::Judged(Arc::clone(&judged)),
-            has_failed.then_some(LONG_REST),
-        );
+        self.keep(place, key, &Answer::Judged(Arc::clone(&judged)), has_failed.then_some(REST));
         judged
     }
+}
+
+/// Has the policy of an instance looked at again.
+fn wake(triggers: &Triggers, (namespace, headscale): &Place) -> Wake {
+    let documents = triggers.documents.clone();
+    let document = ObjectRef::new(headscale).within(namespace);
+    Box::new(move || {
+        // It fails when the operator ends.
+        documents.send(document).ok();
+    })
 }
 
 fn judge_with(

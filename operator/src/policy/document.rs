@@ -43,6 +43,9 @@ pub(crate) async fn reconcile(
     let base = declared.base(context, &context.desk, headscale).await?;
     let has_base = !matches!(base, Ok(None));
     let (place, randomize) = place(headscale, has_base);
+    // A server that reads a file takes no policy, wherever the next one will have it.
+    let is_leaving = is_database(&place) && file::is_in_template(context, headscale);
+    let place = if is_leaving { PolicyPlace::File } else { place };
     let nothing = declared.is_empty() && !has_base;
     if let PolicyPlace::OwnFile(path) = &place {
         let verdict = unsupported(path);
@@ -58,7 +61,7 @@ pub(crate) async fn reconcile(
         return Ok(Next::Sometime);
     }
     move_here(context, &at, &mut declared).await?;
-    let work = Work { context, headscale, at: &at, place, randomize };
+    let work = Work { context, headscale, at: &at, place, randomize, is_leaving };
     let (look, fate) = work.work(&mut declared, base).await?;
     note(context, headscale, &at, look.valid.clone());
     let next = tell(context, headscale, declared, &look, &fate).await?;
@@ -134,6 +137,8 @@ pub(super) struct Work<'a> {
     pub(super) at: &'a Place,
     pub(super) place: PolicyPlace,
     randomize: bool,
+    /// Whether the place is the file that the policy is to leave for the database.
+    pub(super) is_leaving: bool,
 }
 
 impl Work<'_> {
@@ -168,6 +173,7 @@ impl Work<'_> {
             return Ok((look, away(error)));
         }
         let now = running.as_ref().ok().and_then(Option::as_deref);
+        let has = running.is_ok().then(|| now.map(policy_hash));
         let Assembled { document, unfit } =
             declared.assemble(self.headscale, base.as_ref(), now, self.randomize);
         let Some(document) = document else {
@@ -178,9 +184,13 @@ impl Work<'_> {
         };
         let versions = versions(self.headscale);
         let plugins = declared.plugins();
-        let judged = self.context.desk.judge(self.at, &document, &versions, plugins).await;
+        let judged = self
+            .context
+            .desk
+            .judge(&self.context.triggers, self.at, &document, &versions, plugins)
+            .await;
         let is_bare = base.is_none();
-        let mut look = Look { unfit, judged: (*judged).clone(), is_bare, ..Look::default() };
+        let mut look = Look { unfit, judged: (*judged).clone(), is_bare, has, ..Look::default() };
         let text = file::final_text(&document.text, self.randomize);
         let about = About::of(declared, &text);
         let step = running.as_ref().ok().map(|running| about.step(&text, running.as_deref()));

@@ -42,6 +42,8 @@ pub(super) struct Look {
     pub(super) is_live: bool,
     /// Whether nobody says a whole policy.
     pub(super) is_bare: bool,
+    /// The hash of the policy that Headscale has, where that is known.
+    pub(super) has: Option<Option<String>>,
 }
 
 /// That a policy can be given to Headscale.
@@ -60,6 +62,14 @@ pub(super) fn said(error: &AskError) -> String {
 
 pub(super) fn away(error: &AskError) -> Fate {
     let verdict = Verdict::bad(PUSH_FAILED, said(error));
+    Fate::Failed { verdict, hash: None, reachability: None, is_refusal: false }
+}
+
+/// That whoever answers is not the one that the policy is for.
+pub(super) fn replaced() -> Fate {
+    let message = "the pod of Headscale is not ready, or about to be replaced: the next one gets \
+                   the policy";
+    let verdict = Verdict::bad(PUSH_FAILED, message);
     Fate::Failed { verdict, hash: None, reachability: None, is_refusal: false }
 }
 

@@ -12,6 +12,7 @@ use kube::api::Api;
 use kube::{Resource, ResourceExt as _};
 
 use crate::context::Context;
+use crate::headscale::rollout::Rollout;
 use crate::kubernetes::{KubernetesError, within};
 
 /// The text as it stands where Headscale reads it.
@@ -59,6 +60,23 @@ pub(super) async fn running(
     Ok(None)
 }
 
+/// Whether the pods of an instance are made with a policy in a file of ours.
+pub(super) fn is_in_template(context: &Context, headscale: &Headscale) -> bool {
+    stateful_set(context, headscale).is_some_and(|set| annotated(&set).is_some())
+}
+
+/// Whether the pod that answers may be one that is being replaced.
+pub(super) fn is_rolling(context: &Context, headscale: &Headscale) -> bool {
+    let set = stateful_set(context, headscale);
+    set.is_some_and(|set| Rollout::of(Some(&set)) == Rollout::Rolling)
+}
+
+/// The hash of the policy that pods are made with.
+fn annotated(set: &StatefulSet) -> Option<&String> {
+    let template = set.spec.as_ref()?.template.metadata.as_ref()?;
+    template.annotations.as_ref()?.get(POLICY_HASH_ANNOTATION)
+}
+
 /// Whether the pod runs with the policy of this hash; one that did does also while it is not ready.
 pub(super) fn is_rolled_out(
     context: &Context,
@@ -67,11 +85,7 @@ pub(super) fn is_rolled_out(
     did_before: bool,
 ) -> bool {
     let Some(set) = stateful_set(context, headscale) else { return false };
-    let template = set.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
-    let annotations = template.and_then(|template| template.annotations.as_ref());
-    let has_hash = annotations
-        .and_then(|annotations| annotations.get(POLICY_HASH_ANNOTATION))
-        .is_some_and(|has| has == hash);
+    let has_hash = annotated(&set).is_some_and(|has| has == hash);
     let Some(status) = &set.status else { return false };
     let is_seen = status.observed_generation >= set.metadata.generation;
     let is_updated = status.update_revision == status.current_revision

@@ -9,16 +9,11 @@ use headscale_acl::{Date, Finding, Version, silence_plugins};
 use headscale_policy_host::{
     Host, Options, Plugin, PluginError, Subject, Validator as _, View, builtins,
 };
-use headscale_policy_registry::{
-    Client, Credentials, Options as RegistryOptions, Reference, ReferenceError, Store, Transport,
-    docker_config_file,
-};
+use headscale_policy_registry::{Reference, ReferenceError};
 use serde_json::Value;
 
+use super::pulls::{Pulls, Wake};
 use crate::conditions::Verdict;
-
-/// How long a plugin may take to come from its registry.
-const PULL: Duration = Duration::from_secs(60);
 
 /// A plugin that is asked for.
 #[derive(Clone, Debug)]
@@ -41,6 +36,7 @@ pub(super) struct Found {
 #[derive(Debug)]
 pub(super) struct Plugins {
     cache: PathBuf,
+    pulls: Pulls,
     host: OnceLock<Host>,
 }
 
@@ -53,23 +49,26 @@ pub(super) fn failed(reason: &str) -> Verdict {
 }
 
 impl Plugins {
-    pub(super) fn new(cache: &Path) -> Self {
-        Self { cache: cache.to_owned(), host: OnceLock::new() }
+    /// Those that are kept in this directory, and may take `timeout` to come from a registry.
+    pub(super) fn new(cache: &Path, timeout: Duration) -> Self {
+        let pulls = Pulls::new(cache.join("plugins"), timeout);
+        Self { cache: cache.to_owned(), pulls, host: OnceLock::new() }
     }
 
-    /// Finds the component of a plugin.
+    /// Finds the component of a plugin. `wake` is called when one that is not here yet has come, or
+    /// does not come.
     ///
     /// # Errors
     ///
     /// When there is none of that name, when the reference has no digest, and when the registry does
-    /// not give it.
-    pub(super) async fn find(&self, wanted: &Wanted) -> Result<Found, Verdict> {
+    /// not give it, or not yet.
+    pub(super) async fn find(&self, wanted: &Wanted, wake: Wake) -> Result<Found, Verdict> {
         let Wanted { reference, values } = wanted;
-        let component = self.component(reference).await?;
+        let component = self.component(reference, wake).await?;
         Ok(Found { reference: reference.clone(), component, values: values.clone() })
     }
 
-    async fn component(&self, reference: &str) -> Result<Cow<'static, [u8]>, Verdict> {
+    async fn component(&self, reference: &str, wake: Wake) -> Result<Cow<'static, [u8]>, Verdict> {
         let built_in = |name: &str| builtins().iter().find(|builtin| builtin.name == name);
         if let Some(builtin) = built_in(reference) {
             return Ok(Cow::Borrowed(builtin.component));
@@ -98,24 +97,13 @@ impl Plugins {
             }
             Reference::Oci(oci) => oci,
         };
-        if oci.digest().is_none() {
+        let Some(digest) = oci.digest() else {
             return Err(failed(&format!(
                 "plugin {reference} has no digest, and what a registry has under a tag may change: \
                  write {reference}@sha256:DIGEST, which `kubectl headscale plugin pull` prints"
             )));
-        }
-        let store = Store::open(self.cache.join("plugins"))
-            .map_err(|error| failed(&format!("plugin {reference}: {error}; {}", error.help())))?;
-        let docker = docker_config_file(std::env::var_os("DOCKER_CONFIG").as_deref(), None);
-        let client = Client::new(RegistryOptions {
-            credentials: docker.map_or(Credentials::None, Credentials::DockerConfig),
-            transport: Transport::Tls,
-            timeout: PULL,
-            ..RegistryOptions::default()
-        });
-        let fetched = client.fetch(&store, &oci).await;
-        let artifact = fetched.map_err(|error| failed(&format!("plugin {reference}: {error}")))?;
-        Ok(Cow::Owned(artifact.into_component()))
+        };
+        Ok(Cow::Owned(self.pulls.component(&oci, digest, wake).await?))
     }
 
     fn host(&self) -> Result<Host, Verdict> {

@@ -9,7 +9,7 @@ use super::change::{Step, reachability, step};
 use super::database::ask_policy;
 use super::declared::Declared;
 use super::document::{Work, is_database};
-use super::fate::{Fate, Look, not_known, not_taken, verdict};
+use super::fate::{Fate, Look, not_known, not_taken, replaced, verdict};
 use super::file;
 use super::plugins::apart;
 use super::say::{self, APPLIED, PUSHING, Saying, say_policy};
@@ -24,6 +24,8 @@ pub(super) struct About {
     hash: String,
     /// Whether a change was written down that may not have come.
     is_pushing: bool,
+    /// Whether it was written that Headscale has what was written.
+    is_applied: bool,
     /// The hash that was written, and with it what changed.
     written: Option<String>,
     former: Option<ReachabilityDiff>,
@@ -32,9 +34,11 @@ pub(super) struct About {
 impl About {
     pub(super) fn of(declared: &Declared, text: &str) -> Self {
         let status = declared.policy.as_ref().and_then(|policy| policy.status.as_ref());
+        let reason = declared.policy.as_ref().and_then(say::reason);
         Self {
             hash: policy_hash(text),
-            is_pushing: declared.policy.as_ref().and_then(say::reason) == Some(PUSHING),
+            is_pushing: reason == Some(PUSHING),
+            is_applied: reason == Some(APPLIED),
             written: status.and_then(|status| status.hash.clone()),
             former: status.and_then(|status| status.reachability.clone()),
         }
@@ -67,16 +71,24 @@ impl Work<'_> {
         look: &Look,
     ) -> Result<Fate, KubernetesError> {
         let Change { text, running, about } = change;
-        let About { hash, is_pushing, written, former } = about.clone();
+        let About { hash, is_pushing, is_applied, written, former } = about.clone();
         let (text, running) = (*text, *running);
+        let is_in_database = is_database(&self.place);
         let step = about.step(text, running);
+        // Not where it was refused meanwhile: then it may never have come.
+        let is_known = written.as_deref() == Some(&*hash) && is_applied;
+        let is_rolling = || file::is_rolling(self.context, self.headscale);
+        if is_in_database && !(step == Step::Keep && is_known) && is_rolling() {
+            // The one that answers may have its policy from elsewhere.
+            return Ok(replaced());
+        }
         if step == Step::Keep {
             // A change that was about to come and never did is none.
             let change = (is_pushing && written.as_deref() != Some(&*hash)).then_some(None);
-            let is_known = written.as_deref() == Some(&*hash) && !is_pushing;
-            if !is_database(&self.place)
-                && !file::is_rolled_out(self.context, self.headscale, &hash, is_known)
-            {
+            let is_there = || file::is_rolled_out(self.context, self.headscale, &hash, is_known);
+            // One that nobody says the whole of stays in its file.
+            let is_leaving = self.is_leaving && !look.is_bare;
+            if !is_in_database && (is_leaving || !is_there()) {
                 self.context.triggers.headscale(&self.at.0, &self.at.1);
                 return Ok(Fate::Pushing(hash));
             }
@@ -90,12 +102,15 @@ impl Work<'_> {
                 true => reachability(Some(&new), &old, version),
                 false => reachability(Some(&old), &new, version),
             };
-            apart(work).await.flatten()
+            // What was written down before a server was started without a policy holds.
+            let is_written = is_pushing && running.is_none() && written.as_deref() == Some(&*hash);
+            match &former {
+                Some(former) if is_written => Some(former.clone()),
+                _ => apart(work).await.flatten(),
+            }
         };
         let before = running.map(policy_hash);
-        if is_database(&self.place)
-            && let Err(error) = self.check(text, versions).await
-        {
+        if is_in_database && let Err(error) = self.check(text, versions).await {
             return Ok(not_taken(&error, before, None));
         }
         if step == Step::Change
@@ -111,7 +126,7 @@ impl Work<'_> {
             };
             declared.policy = Some(say_policy(self.context, policy, saying).await?);
         }
-        if !is_database(&self.place) {
+        if !is_in_database {
             self.context.triggers.headscale(&self.at.0, &self.at.1);
             return Ok(Fate::Pushing(hash));
         }
@@ -153,14 +168,21 @@ impl Work<'_> {
         before: Option<&str>,
     ) {
         let verdict = verdict(change);
-        let before = before.unwrap_or("none");
         let (is_good, reason, note) = match step {
+            Step::Repair if before.is_none() => (
+                false,
+                "PolicyRepaired",
+                format!(
+                    "Headscale had no policy, by which {verdict}: it has the declared one again"
+                ),
+            ),
             Step::Repair => (
                 false,
                 "PolicyRepaired",
                 format!(
-                    "somebody else gave Headscale another policy ({before}), by which {verdict}: \
-                     it has the declared one again"
+                    "somebody else gave Headscale another policy ({}), by which {verdict}: it \
+                     has the declared one again",
+                    before.unwrap_or_default()
                 ),
             ),
             _ if declared.policy.is_some() => return,

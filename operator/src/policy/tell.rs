@@ -86,9 +86,12 @@ fn policy_saying(policy: &HeadscalePolicy, look: &Look, fate: Fate) -> Saying {
             let ready = Some(applied(&hash, last));
             Saying { ready, reachability: change, hash: Some(Some(hash)), ..saying }
         }
-        Fate::Refused(verdict) | Fate::Unsupported(verdict) => {
-            Saying { ready: Some(verdict), ..saying }
+        Fate::Refused(verdict) => {
+            // A change that was about to come may not have come.
+            let hash = look.has.clone().filter(|_| is_pushing);
+            Saying { ready: Some(verdict), hash, ..saying }
         }
+        Fate::Unsupported(verdict) => Saying { ready: Some(verdict), ..saying },
         Fate::Pushing(hash) => {
             let message = format!("The pod does not run with the policy {hash} yet");
             let ready = Some(Verdict::unknown(PUSHING, message));

@@ -123,3 +123,53 @@ async fn a_policy_that_the_next_version_refuses_keeps_the_one_that_runs() {
     assert_eq!(stage.images(POD).len(), 2);
     assert_eq!(runs(&stage).await, Some(ports("22")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_moves_between_database_and_file_and_nothing_is_opened_by_it() {
+    let Some(stage) = Stage::new(&["demo"]).await else { return };
+    let mut operator = stage.start();
+    let (one, other) = (ports("22"), ports("443"));
+    let wrong = "{\"aclz\": []}";
+    let set_mode = async |mode: &str| {
+        let spec = json!({ "spec": { "config": { "policy": { "mode": mode } } } });
+        stage.patch::<Headscale>("demo", spec).await;
+    };
+    let is_applied = async || reason(&stage).await == "PolicyApplied";
+    let is_refused = async || reason(&stage).await == "PolicyInvalid";
+    make_policy(&stage, &one).await;
+    stage.make_headscale("demo", "0.29.2").await;
+    stage.until(&mut operator, "applied", is_applied).await;
+    stage.until(&mut operator, "ready", async || stage.is_ready("demo").await).await;
+    assert_eq!((runs(&stage).await.as_ref(), file(&stage).await), (Some(&one), None));
+    let before = stage.player.starts(POD).len();
+
+    // What is refused takes nothing away: the file has what the database had.
+    set_policy(&stage, wrong).await;
+    stage.until(&mut operator, "refused", is_refused).await;
+    set_mode("file").await;
+    let is_there = async || file(&stage).await.is_some();
+    stage.until(&mut operator, "in the file", is_there).await;
+    assert_eq!(file(&stage).await.as_ref(), Some(&one));
+    let is_replaced = async || stage.player.starts(POD).len() == before + 1;
+    stage.until(&mut operator, "replaced", is_replaced).await;
+    stage.until(&mut operator, "ready", async || stage.is_ready("demo").await).await;
+    stage.until_quiet(&mut operator).await;
+    assert_eq!(runs(&stage).await.as_ref(), Some(&one));
+    assert_eq!(file(&stage).await.as_ref(), Some(&one));
+    assert!(is_refused().await);
+
+    // The way back is open once there is a policy for it.
+    set_mode("database").await;
+    let is_held = async || stage.condition("demo", "Ready").await.1 == "PolicyModeHeld";
+    stage.until(&mut operator, "held", is_held).await;
+    stage.until_quiet(&mut operator).await;
+    assert_eq!(stage.player.starts(POD).len(), before + 1, "what runs stays");
+    assert_eq!(runs(&stage).await.as_ref(), Some(&one));
+    set_policy(&stage, &other).await;
+    stage.until(&mut operator, "applied", is_applied).await;
+    stage.until(&mut operator, "ready", async || stage.is_ready("demo").await).await;
+    assert_eq!((runs(&stage).await.as_ref(), file(&stage).await), (Some(&other), None));
+    stage.until_quiet(&mut operator).await;
+    assert_eq!(stage.player.starts(POD).len(), before + 2, "it is replaced once");
+    stage.writes_nothing_more(operator).await;
+}

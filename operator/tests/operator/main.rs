@@ -23,6 +23,8 @@ mod many;
 mod policies;
 mod policy_faults;
 mod policy_files;
+mod policy_modes;
+mod policy_plugins;
 mod program;
 mod reissue;
 mod reissue_attacks;

@@ -14,16 +14,16 @@ use crate::policies::{
 };
 
 /// In this time everything is looked at several times.
-const LOOKS: Duration = Duration::from_secs(4);
+pub(crate) const LOOKS: Duration = Duration::from_secs(4);
 
 /// The policy that Headscale starts with the next time.
-async fn file(bench: &Bench) -> Option<String> {
+pub(crate) async fn file(bench: &Bench) -> Option<String> {
     let map = bench.read("ConfigMap", "hs-config").await?;
     Some(map["data"]["policy.hujson"].as_str()?.to_owned())
 }
 
 /// Which policy the pods are made with.
-async fn template(bench: &Bench) -> Option<String> {
+pub(crate) async fn template(bench: &Bench) -> Option<String> {
     let template = bench.set(HEADSCALE).await?.spec?.template;
     template.metadata?.annotations?.remove(POLICY_HASH_ANNOTATION)
 }
@@ -117,6 +117,45 @@ async fn a_policy_in_a_file_is_ready_once_the_pod_runs_with_it() {
     };
     running.until("looked at again", looks).await;
     assert_eq!(file(&bench).await.as_deref(), Some(&*other));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_was_refused_meanwhile_is_applied_once_the_pod_runs_with_it() {
+    let Some(bench) = Bench::new(Version::V0_29).await else { return };
+    let good = ports("22");
+    let set = async |text: &str| {
+        bench.patch::<HeadscalePolicy>("p", json!({ "spec": { "inline": text } })).await;
+    };
+    make_policy(&bench, "p", json!({ "inline": good })).await;
+    bench.make_whole(HEADSCALE, json!({})).await;
+    let mut running = bench.operator().start();
+    running.until("a StatefulSet", async || bench.set(HEADSCALE).await.is_some()).await;
+    bench.roll(HEADSCALE, false).await;
+    running.until("told", async || ready(&bench, "p").await.1 == "PolicyPushing").await;
+    set("{\"aclz\": []}").await;
+    running.until("refused", async || ready(&bench, "p").await.1 == "PolicyInvalid").await;
+    // No pod was ever ready with it.
+    set(&good).await;
+    let mut said = BTreeSet::new();
+    let until = Instant::now() + LOOKS;
+    running
+        .until("looked at again", async || {
+            said.insert(ready(&bench, "p").await.1);
+            Instant::now() > until
+        })
+        .await;
+    assert!(said.contains("PolicyPushing") && !said.contains("PolicyApplied"), "{said:?}");
+    bench.roll(HEADSCALE, true).await;
+    running.until("applied", async || ready(&bench, "p").await.1 == "PolicyApplied").await;
+    // One that was ready with it stays so while it is not.
+    bench.roll(HEADSCALE, false).await;
+    let until = Instant::now() + LOOKS;
+    running
+        .until("looked at again", async || {
+            assert_eq!(ready(&bench, "p").await.1, "PolicyApplied");
+            Instant::now() > until
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

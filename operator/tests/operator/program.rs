@@ -15,12 +15,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(25);
 #[derive(Clone)]
 pub(crate) struct Operator {
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     directory: PathBuf,
 }
 
 impl Operator {
     pub(crate) fn new(directory: &Path) -> Self {
-        Self { arguments: Vec::new(), directory: directory.to_owned() }
+        Self { arguments: Vec::new(), environment: Vec::new(), directory: directory.to_owned() }
     }
 
     /// A later flag takes the place of an earlier one.
@@ -44,6 +45,12 @@ impl Operator {
         self
     }
 
+    /// With a variable of the environment, which is empty otherwise.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// The flags, each with its value.
     pub(crate) fn arguments(&self) -> &[String] {
         &self.arguments
@@ -58,6 +65,7 @@ impl Operator {
         let child =
             Command::new(program.unwrap_or(env!("CARGO_BIN_EXE_headscale-operator").into()))
                 .env_clear()
+                .envs(self.environment.clone())
                 .args(&self.arguments)
                 .stdin(Stdio::null())
                 .stdout(output.try_clone().expect("a log"))
