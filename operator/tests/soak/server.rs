@@ -218,7 +218,11 @@ impl Server {
     /// Has a server run that can, and its objects not be as they should be.
     pub(crate) async fn mend(&mut self, bench: &Bench) {
         let config = json!({ "prefixes": { "v4": null } });
+        let api_key = json!({ "auto_manage": false });
+        // Some objects are no longer wanted then.
+        let none = json!({ "api_key": api_key, "ingress": null });
         Self::set(bench, json!({ "replicas": 1, "config": config })).await;
+        Self::set(bench, none).await;
         (self.is_valid, self.replicas) = (true, 1);
         for (kind, name, patch) in drift(bench.version) {
             let api = resource(bench, kind);

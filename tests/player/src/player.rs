@@ -104,7 +104,9 @@ impl Player {
         format!("{service}.{}.svc={}", self.world.namespace, self.address(service))
     }
 
-    /// The pods of that name that were started, in order.
+    /// The pods of that name that were started, in order. Those that are made of one template are
+    /// one: a controller of StatefulSets that is behind with its own status makes the former pod once
+    /// more before it makes the next.
     #[must_use]
     pub fn starts(&self, pod: &str) -> Vec<Start> {
         self.world.known().starts.get(pod).cloned().unwrap_or_default()

@@ -26,6 +26,8 @@ use crate::world::{Start, World};
 
 /// The node that pods are bound to. It has no object: nobody here asks for one.
 pub(crate) const NODE: &str = "player";
+/// What tells pods of one template from those of another.
+const REVISION_LABEL: &str = "controller-revision-hash";
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How often a container that is ready is asked whether it still is.
 const PROBE_EVERY: Duration = Duration::from_millis(500);
@@ -233,8 +235,14 @@ impl Life {
         let containers = || self.main.iter().map(|slot| &slot.container);
         let container = containers().find(|it| it.name == "headscale").or(containers().next());
         let image = container.and_then(|container| container.image.clone()).unwrap_or_default();
-        let start = Start { uid: self.pod.uid().unwrap_or_default(), image };
-        self.world.known().starts.entry(self.name.clone()).or_default().push(start);
+        let revision = self.pod.labels().get(REVISION_LABEL).cloned();
+        let mut known = self.world.known();
+        let starts = known.starts.entry(self.name.clone()).or_default();
+        let is_again =
+            revision.is_some() && starts.last().is_some_and(|it| it.revision == revision);
+        if !is_again {
+            starts.push(Start { revision, image });
+        }
     }
 
     /// Has the volumes and the account be there.

@@ -13,8 +13,8 @@ use kube::Client;
 /// A pod that was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Start {
-    /// Of its object.
-    pub uid: String,
+    /// What its StatefulSet calls the template that it was made of.
+    pub revision: Option<String>,
     /// The image of its container `headscale`, or else of its first.
     pub image: String,
 }
