@@ -12,6 +12,7 @@
 //!   [`headscale_keys::reissue`];
 //! - [`policy`]: `HeadscalePolicy`, `HeadscaleAutoApprover` and `spec.acl_policy`, one document;
 //! - [`instance`]: how a Headscale is reached and asked, by everything that asks it;
+//! - [`stored`]: objects of which parts cannot be read;
 //! - [`lease`]: who of several operators is at work.
 
 #![forbid(unsafe_code)]
@@ -35,6 +36,7 @@ pub mod pre_auth_key;
 pub mod reissue;
 mod run;
 mod secret_home;
+pub mod stored;
 pub mod user;
 mod watch;
 

@@ -12,20 +12,20 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
 use kube::{Resource, ResourceExt as _};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::conditions;
 use crate::context::Context;
 use crate::kubernetes::{self, KubernetesError, within};
 use crate::names::{FIELD_MANAGER, FORCE_DELETE_ANNOTATION, INSTANCE_ANNOTATION};
+use crate::stored::{self, Stored};
 
 /// A kind that the operator looks after.
 pub(crate) trait Managed:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + stored::Kind
     + Clone
     + Debug
-    + DeserializeOwned
     + Serialize
     + Send
     + Sync
@@ -186,7 +186,7 @@ pub(crate) fn has_moved<K: Made>(object: &K) -> bool {
     object.is_made() && made_in(object).is_some_and(|made_in| made_in != object.headscale_ref())
 }
 
-fn api<K: Managed>(context: &Context, object: &K) -> Api<K> {
+fn api<K: Managed>(context: &Context, object: &K) -> Api<Stored<K>> {
     let namespace = object.namespace().unwrap_or_default();
     Api::namespaced(context.client.clone(), &namespace)
 }
@@ -229,7 +229,7 @@ pub(crate) async fn read_again<K: Managed>(
     let name = seen.name_any();
     let api = api(context, seen);
     let read = within(|| format!("read {} {name}", K::KIND), api.get_opt(&name)).await?;
-    Ok(read.filter(|read| read.uid() == seen.uid()))
+    Ok(read.map(|Stored(read)| read).filter(|read| read.uid() == seen.uid()))
 }
 
 /// Sets finalizer, the annotation of the Headscale, and owners that are not those of the cluster,
@@ -289,32 +289,34 @@ async fn patch<K: Managed>(
     let (name, api, params) = (object.name_any(), api(context, object), params());
     let patch = Patch::Merge(json!({ "metadata": metadata }));
     let what = || format!("write the metadata of {} {name}", K::KIND);
-    let written = within(what, api.patch(&name, &params, &patch)).await?;
+    let Stored(written) = within(what, api.patch(&name, &params, &patch)).await?;
     note_written(context, &written, "patch");
     Ok(written)
 }
 
-/// Writes a status that differs from the one that there is.
+/// Writes a status that differs from the one that there is, or takes the place of one that cannot be
+/// read.
 pub(crate) async fn write_status<K: Managed, S: Serialize + PartialEq>(
     context: &Context,
     object: K,
     old: &S,
     new: &S,
 ) -> Result<K, KubernetesError> {
-    if old == new {
+    let unreadable = stored::unreadable_status(&object);
+    if old == new && unreadable.is_none() {
         return Ok(object);
     }
     let mut status = json!(new);
     // What is there and should not be is removed by name.
     if let (Some(status), Some(old)) = (status.as_object_mut(), json!(old).as_object()) {
-        for name in old.keys() {
+        for name in old.keys().chain(unreadable.iter().flatten()) {
             status.entry(name.clone()).or_insert(Value::Null);
         }
     }
     let (name, api, params) = (object.name_any(), api(context, &object), params());
     let patch = Patch::Merge(json!({ "status": status }));
     let what = || format!("write the status of {} {name}", K::KIND);
-    let written = within(what, api.patch_status(&name, &params, &patch)).await?;
+    let Stored(written) = within(what, api.patch_status(&name, &params, &patch)).await?;
     note_written(context, &written, "patch_status");
     Ok(written)
 }

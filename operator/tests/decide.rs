@@ -19,6 +19,7 @@ use headscale_operator::instance::{AddressError, AskError};
 use headscale_operator::lease::{Held, may_take};
 use headscale_operator::names::{FORCE_DELETE_ANNOTATION, INSTANCE_ANNOTATION};
 use headscale_operator::pre_auth_key::decide::{Owner, check, secret_name, shape};
+use headscale_operator::stored::Stored;
 use headscale_operator::user::{Decision, Done, InstanceView, Observed, Users, decide};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -96,6 +97,37 @@ fn said(decision: &Decision) -> (&str, Option<u64>) {
             (ready.reason, user.as_ref().map(|user| user.id))
         }
         decision => panic!("{decision:?}"),
+    }
+}
+
+/// The same user, as it is read where its spec has this.
+fn spoilt(user: &HeadscaleUser, spec: &serde_json::Value) -> HeadscaleUser {
+    let mut object = json!(user);
+    for (name, value) in spec.as_object().unwrap() {
+        object["spec"][name] = value.clone();
+    }
+    let Stored(user) = serde_json::from_value(object).unwrap();
+    user
+}
+
+#[test]
+fn nothing_is_done_for_a_user_that_cannot_be_read_and_it_goes_all_the_same() {
+    let alice = [is(7, "alice", 1000)];
+    for wrong in [json!({ "username": 5 }), json!({ "email": [] }), json!({ "headscaleRef": {} })] {
+        for user in [user(), new_user()] {
+            let user = spoilt(&user, &wrong);
+            for users in [Users::NotAsked, fresh(&[]), fresh(&alice)] {
+                assert_eq!(said(&decide(&observed(&user, users))), ("InvalidSpec", None));
+            }
+        }
+        let gone = deleted(spoilt(&user(), &wrong), 1);
+        let decision = decide(&observed(&gone, fresh(&alice)));
+        if wrong.get("username").is_some() {
+            let told = matches!(&decision, Decision::LetGo(Some(("UserLeft", _))));
+            assert!(told, "whether it was renamed is not known: {decision:?}");
+        } else {
+            assert_eq!(decision, Decision::Delete(7));
+        }
     }
 }
 

@@ -38,6 +38,22 @@ fn composed(
 }
 
 #[test]
+fn what_a_policy_approves_is_kept_where_its_tags_have_owners() {
+    let policy = "{\"autoApprovers\": {\"routes\": {\"10.0.0.0/8\": [\"tag:a\", \"tag:gone\"], \
+                  \"10.9.0.0/16\": [\"tag:gone\"]}, \"exitNode\": [\"alice@\", \"tag:gone\"]}}";
+    let owned = BTreeSet::from(["tag:a".to_owned(), "tag:b".to_owned()]);
+    let mut approvals = Approvals::of(&[approver(&[("10.0.0.0/8", &["tag:b"])], &["tag:b"])]);
+    approvals.keep(policy, Some(&owned));
+    let all =
+        Approvals::of(&[approver(&[("10.0.0.0/8", &["tag:a", "tag:b"])], &["alice@", "tag:b"])]);
+    assert_eq!(approvals, all);
+    for nothing in ["", "[", "{}", "{\"autoApprovers\": []}"] {
+        approvals.keep(nothing, None);
+        assert_eq!(approvals, all);
+    }
+}
+
+#[test]
 fn a_policy_alone_stays_as_it_is_written() {
     for base in ["{}", "// ours\n{ \"acls\" : [ ], }\n", "{\"acls\": [", "[]", "", "null"] {
         assert_eq!(composed(base, &BTreeMap::new(), None, false), base);

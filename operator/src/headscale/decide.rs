@@ -13,6 +13,7 @@ use super::requirements::{Keys, missing};
 use super::rollout::Rollout;
 use super::upgrade::{self, Course, Question, Why};
 use crate::names::VERSION_ANNOTATION;
+use crate::stored::INVALID_SPEC;
 
 /// So many findings are shown in a condition.
 const SHOWN: usize = 10;
@@ -130,7 +131,7 @@ pub fn decide(observed: &Observed<'_>) -> Decision {
     };
     if let Some(what) = observed.unreadable {
         let message = format!("{what}; what runs is left as it is until that is mended");
-        decision.blocked = Some(Block::new("InvalidSpec", message));
+        decision.blocked = Some(Block::new(INVALID_SPEC, message));
         return decision;
     }
     if observed.names.is_none()

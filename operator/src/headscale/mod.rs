@@ -36,7 +36,6 @@ pub(crate) mod secrets;
 pub mod status;
 pub mod subset;
 pub mod takeover;
-pub mod tolerant;
 pub mod upgrade;
 mod volume;
 
@@ -49,16 +48,15 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod};
 use kube::ResourceExt as _;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{Api, DeleteParams, Preconditions};
 use kube::runtime::reflector::ObjectRef;
-use serde_json::{Value, json};
 
 use crate::conditions::{self, Holds};
 use crate::context::Context;
 use crate::kubernetes::{KubernetesError, within};
-use crate::names::FIELD_MANAGER;
 use crate::objects::{self, Managed as _};
 use crate::policy;
+use crate::stored;
 use crate::user::Next;
 use apply::{Apply, Outcome};
 use children::{Child, version};
@@ -66,7 +64,6 @@ use decide::{Block, Decision, Observed, api_key_secret, decide};
 use requirements::Keys;
 use rollout::{Rollout, Trouble, is_in_the_way, trouble};
 use status::{Facts, status};
-use tolerant::Stored;
 
 /// How soon it is looked again where something that nobody tells of is in the way.
 const SOON: Duration = Duration::from_secs(30);
@@ -79,8 +76,6 @@ pub(crate) struct Kept {
     policy: Option<(u64, policy::Configured)>,
     pub(crate) key: Option<api_key::Asked>,
     volume: Option<volume::Looked>,
-    /// What of its spec cannot be read.
-    pub(crate) unreadable: Option<String>,
 }
 
 /// Looks at an instance, and does what is to be done.
@@ -92,7 +87,7 @@ pub(crate) async fn reconcile(
     context: &Context,
     seen: &Headscale,
 ) -> Result<Next, KubernetesError> {
-    let Some((headscale, unreadable)) = latest(context, seen).await? else {
+    let Some(headscale) = objects::latest(context, seen).await? else {
         return Ok(Next::Never);
     };
     if objects::deleted_at(&headscale).is_some() {
@@ -113,6 +108,7 @@ pub(crate) async fn reconcile(
     let rollout = Rollout::of(set.as_ref());
     let (_, is_ailing) = api_key::look(context, &headscale, &secret, rollout).await;
     let rival = rival(context, &headscale, &secret);
+    let unreadable = stored::unreadable(&headscale);
     let policy_error = told.valid.as_ref().filter(|verdict| verdict.holds == Holds::False);
     let made = told.held.as_ref().map(|held| held.apply(&headscale));
     let mut decision = decide(&Observed {
@@ -177,37 +173,6 @@ pub(crate) async fn reconcile(
     })
 }
 
-/// The object, not older than what was last written of it, and what of it cannot be read; `None`
-/// where it is gone.
-async fn latest(
-    context: &Context,
-    seen: &Headscale,
-) -> Result<Option<(Headscale, Option<String>)>, KubernetesError> {
-    let uid = seen.uid().unwrap_or_default();
-    let (is_gone, written, unreadable) = context.memory(&uid, |memory| {
-        (memory.is_gone, memory.written, memory.instance.unreadable.clone())
-    });
-    if is_gone {
-        return Ok(None);
-    }
-    if Some(version(seen.metadata.resource_version.as_deref())) >= written {
-        return Ok(Some((seen.clone(), unreadable)));
-    }
-    let name = seen.name_any();
-    let api = stored(context, seen);
-    let read = within(|| format!("read Headscale {name}"), api.get_opt(&name)).await?;
-    let read = read.filter(|read| read.headscale.uid() == seen.uid());
-    Ok(read.map(|read| (read.headscale, read.unreadable)))
-}
-
-fn stored(context: &Context, headscale: &Headscale) -> Api<Stored> {
-    Api::namespaced(context.client.clone(), &headscale.namespace().unwrap_or_default())
-}
-
-fn params() -> PatchParams {
-    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
-}
-
 /// Lets an object go that is deleted.
 async fn end(context: &Context, headscale: &Headscale) -> Result<Next, KubernetesError> {
     if !objects::has_finalizer(headscale) {
@@ -224,21 +189,7 @@ async fn end(context: &Context, headscale: &Headscale) -> Result<Next, Kubernete
          key, stay: delete them by hand where they are not wanted any more"
     );
     objects::tell(context, headscale, true, "DataKept", &note).await;
-    let left = headscale.finalizers().iter().filter(|finalizer| *finalizer != Headscale::FINALIZER);
-    let metadata = json!({
-        "resourceVersion": headscale.metadata.resource_version,
-        "finalizers": left.collect::<Vec<_>>(),
-    });
-    let patch = Patch::Merge(json!({ "metadata": metadata }));
-    let (name, api, params) = (headscale.name_any(), stored(context, headscale), params());
-    let what = || format!("write the metadata of Headscale {name}");
-    match within(what, api.patch(&name, &params, &patch)).await {
-        Ok(_) => context.metrics.wrote(Headscale::KIND, "patch"),
-        // It is gone already.
-        Err(error) if error.code() == Some(404) => {}
-        Err(error) => return Err(error),
-    }
-    context.memory(&uid, |memory| memory.is_gone = true);
+    objects::let_go(context, headscale).await?;
     Ok(Next::Never)
 }
 
@@ -368,7 +319,11 @@ async fn carry_out(
     let Some(wanted) = &decision.apply else {
         let runs = set.as_ref().and_then(|set| set.spec.as_ref()?.replicas).unwrap_or(1);
         return match set {
-            Some(set) if headscale.spec.replicas == 0 && runs != 0 => {
+            Some(set)
+                if headscale.spec.replicas == 0
+                    && !stored::is_unreadable(headscale, "replicas")
+                    && runs != 0 =>
+            {
                 Ok((Some(apply.stop(&set).await?), None))
             }
             set => Ok((set, None)),
@@ -455,21 +410,7 @@ async fn say(
     new: &HeadscaleStatus,
 ) -> Result<(), KubernetesError> {
     let old = headscale.status.clone().unwrap_or_default();
-    if old == *new {
-        return Ok(());
-    }
-    let mut status = json!(new);
-    // What is there and should not be is removed by name.
-    if let (Some(status), Some(old)) = (status.as_object_mut(), json!(old).as_object()) {
-        for name in old.keys() {
-            status.entry(name.clone()).or_insert(Value::Null);
-        }
-    }
-    let (name, api) = (headscale.name_any(), stored(context, headscale));
-    let patch = Patch::Merge(json!({ "status": status }));
-    let (what, params) = (|| format!("write the status of Headscale {name}"), params());
-    let written = within(what, api.patch_status(&name, &params, &patch)).await?.headscale;
-    objects::note_written(context, &written, "patch_status");
+    objects::write_status(context, headscale.clone(), &old, new).await?;
     objects::tell_ready(context, headscale, &new.conditions).await;
     Ok(())
 }

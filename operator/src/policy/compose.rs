@@ -6,9 +6,11 @@ use headscale_acl::hujson::{Change, Document, Kind, Node, apply, change, minimiz
 use headscale_api::desired::compose_policy;
 use headscale_api::kinds::HeadscaleAutoApproverSpec;
 use ipnet::IpNet;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::conditions::Verdict;
+use crate::stored::INVALID_SPEC;
 
 /// The policy that nothing was declared of: it says nothing.
 pub const NOTHING: &str = "{}\n";
@@ -37,6 +39,24 @@ impl Approvals {
         all
     }
 
+    /// Approves besides what a policy approves for tags that `owned` has, or for anybody but tags.
+    pub fn keep(&mut self, policy: &str, owned: Option<&BTreeSet<String>>) {
+        let document = Document::parse(policy.as_bytes());
+        let approvers = document.root().and_then(|root| root.member("autoApprovers"));
+        let kept = approvers.and_then(read).and_then(|it| serde_json::from_value(it).ok());
+        let kept: Kept = kept.unwrap_or_default();
+        let is_owned = |who: &String| {
+            !who.starts_with("tag:") || owned.is_none_or(|owned| owned.contains(who))
+        };
+        for (prefix, who) in kept.routes {
+            let who: BTreeSet<String> = who.into_iter().filter(is_owned).collect();
+            if !who.is_empty() {
+                self.routes.entry(prefix).or_default().extend(who);
+            }
+        }
+        self.exit_node.extend(kept.exit_node.into_iter().filter(is_owned));
+    }
+
     /// Whether nothing is approved.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -53,6 +73,14 @@ impl Approvals {
         }
         value
     }
+}
+
+/// What a policy approves.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Kept {
+    routes: BTreeMap<String, BTreeSet<String>>,
+    exit_node: BTreeSet<String>,
 }
 
 /// A prefix without bits beyond its length, which would match no announced route.
@@ -196,7 +224,7 @@ pub fn unfit(
                  10.0.0.0/8 or fd00::/8",
                 route.cidr
             );
-            return Some(Verdict::bad("InvalidSpec", message));
+            return Some(Verdict::bad(INVALID_SPEC, message));
         }
     }
     let tags = spec.routes.iter().flat_map(|route| &route.tags).chain(&spec.exit_node_tags);

@@ -17,6 +17,7 @@ use crate::conditions::Verdict;
 use crate::context::Context;
 use crate::kubernetes::{KubernetesError, within};
 use crate::objects::{self, Managed};
+use crate::stored::{self, INVALID_SPEC};
 
 /// The objects that say something of a policy.
 #[derive(Debug, Default)]
@@ -26,6 +27,8 @@ pub(super) struct Declared {
     /// Those that do not count.
     pub(super) others: Vec<HeadscalePolicy>,
     pub(super) approvers: Vec<HeadscaleAutoApprover>,
+    /// Approvers that cannot be read and never counted.
+    pub(super) unreadable: Vec<HeadscaleAutoApprover>,
     /// Those that are being deleted, and wait for us.
     pub(super) leaving_policies: Vec<HeadscalePolicy>,
     pub(super) leaving_approvers: Vec<HeadscaleAutoApprover>,
@@ -88,10 +91,16 @@ impl Declared {
             return Ok(None);
         };
         let mut policies = policies.into_iter();
+        // What was approved for others stays approved.
+        let counts = |it: &HeadscaleAutoApprover| {
+            stored::unreadable(it).is_none() || objects::made_in(it) == Some(name)
+        };
+        let (approvers, unreadable) = approvers.into_iter().partition(counts);
         Ok(Some(Self {
             policy: policies.next(),
             others: policies.collect(),
             approvers,
+            unreadable,
             leaving_policies,
             leaving_approvers,
         }))
@@ -113,6 +122,20 @@ impl Declared {
         desk: &Desk,
         headscale: &Headscale,
     ) -> Result<Result<Option<Base>, Verdict>, KubernetesError> {
+        let says_some = !self.is_empty() || says_something(headscale);
+        let members =
+            if says_some { &["acl_policy", "version", "config"][..] } else { &["acl_policy"] };
+        let is_unreadable = |member: &&&str| stored::is_unreadable(headscale, member);
+        if let Some(member) = members.iter().find(is_unreadable) {
+            let message = format!(
+                "spec.{member} of Headscale {} cannot be read: see its condition Ready",
+                headscale.name_any()
+            );
+            return Ok(Err(Verdict::bad(INVALID_SPEC, message)));
+        }
+        if let Some(verdict) = self.policy.as_ref().and_then(stored::verdict) {
+            return Ok(Err(verdict));
+        }
         let inline = inline(headscale);
         let Some(policy) = &self.policy else {
             let name = "spec.acl_policy.inline".into();
@@ -153,7 +176,7 @@ impl Declared {
             }
         } else {
             let message = "one of spec.inline, spec.configMapRef and spec.render must be given";
-            return Ok(Err(Verdict::bad("InvalidSpec", message)));
+            return Ok(Err(Verdict::bad(INVALID_SPEC, message)));
         };
         Ok(Ok(Some(base)))
     }
@@ -171,13 +194,20 @@ impl Declared {
     pub(super) fn is_empty(&self) -> bool {
         self.policy.is_none()
             && self.approvers.is_empty()
+            && self.unreadable.is_empty()
             && self.leaving_policies.is_empty()
             && self.leaving_approvers.is_empty()
     }
 
     /// Whether a document is made of what runs.
     pub(super) fn needs_running(&self, headscale: &Headscale, base: Option<&Base>) -> bool {
-        base.is_none() && self.has_parts(headscale)
+        (base.is_none() && self.has_parts(headscale)) || self.keeps_approvals()
+    }
+
+    /// Whether an approver that counts cannot be read: what it approved is in the policy that runs,
+    /// and stays.
+    fn keeps_approvals(&self) -> bool {
+        self.approvers.iter().any(|approver| stored::unreadable(approver).is_some())
     }
 
     /// The document. Where there are only parts of a policy, they go into the one that runs:
@@ -206,10 +236,15 @@ impl Declared {
             randomize_client_port,
         };
         let owned = owned_tags(&compose(&parts));
-        let unfit: Vec<_> =
-            self.approvers.iter().map(|it| unfit(&it.spec, owned.as_ref())).collect();
+        let unfit = |it: &HeadscaleAutoApprover| {
+            stored::verdict(it).or_else(|| unfit(&it.spec, owned.as_ref()))
+        };
+        let unfit: Vec<_> = self.approvers.iter().map(unfit).collect();
         let fit = self.approvers.iter().zip(&unfit).filter(|(_, unfit)| unfit.is_none());
-        let approvals = Approvals::of(fit.map(|(approver, _)| &approver.spec));
+        let mut approvals = Approvals::of(fit.map(|(approver, _)| &approver.spec));
+        if self.keeps_approvals() {
+            approvals.keep(running.unwrap_or_default(), owned.as_ref());
+        }
         // What is left of approvers in the policy that runs is removed with the last of them.
         let is_said = !approvals.is_empty() || (!is_declared && self.has_approvers());
         let text = compose(&Parts { approvals: is_said.then_some(&approvals), ..parts });

@@ -15,6 +15,8 @@
 //! | somebody gives Headscale another policy | it is replaced, an Event tells what that changed |
 //! | the policy is wrong | it is told with line and column; Headscale keeps what it has |
 //! | an approver's tag has no owner | that approver is left out, and told |
+//! | the policy cannot be read | it is told; Headscale keeps what it has |
+//! | an approver cannot be read | it is told, and what it approved before stays; the others count |
 //! | two sources say the whole policy | it is told; Headscale keeps what it has |
 //! | only approvers or tag owners were declared | they go into the policy that Headscale has |
 //! | `policy.mode` becomes `file` | the file has the declared policy, or where that is refused, paused or missing, the one that Headscale has in its database; where that is not known the database stays |
@@ -26,8 +28,8 @@
 //!
 //! Reasons of `Ready`: `PolicyApplied`, `PolicyPushing`; `PolicyInvalid`, `PolicyConflict`,
 //! `PolicySourceMissing`, `PolicyUnproven`, `PluginFailed`, `PolicyPushFailed`,
-//! `PolicyModeUnsupported`, `HeadscaleNotFound`; of approvers also `TagOwnerMissing` and
-//! `InvalidSpec`.
+//! `PolicyModeUnsupported`, `HeadscaleNotFound`, `InvalidSpec`; of approvers also
+//! `TagOwnerMissing`.
 
 mod change;
 mod compose;
@@ -64,6 +66,7 @@ use crate::conditions::Verdict;
 use crate::context::Context;
 use crate::kubernetes::KubernetesError;
 use crate::objects::{self, Made};
+use crate::stored;
 use crate::user::{InstanceView, Next, instance_view};
 use say::{Saying, say_approver, say_policy};
 
@@ -98,6 +101,7 @@ pub(crate) async fn reconcile_approver(
         Alone::Not(next) => return Ok(next),
         Alone::Yes(approver, verdict) => (approver, verdict),
     };
+    let verdict = stored::verdict(&approver).unwrap_or(verdict);
     say_approver(context, approver, &verdict).await?;
     Ok(Next::Sometime)
 }

@@ -12,6 +12,7 @@ use crate::conditions::{self, Verdict};
 use crate::context::Context;
 use crate::kubernetes::KubernetesError;
 use crate::objects::{self, Managed};
+use crate::stored;
 
 /// Reason of `Ready`: it is as declared.
 pub(super) const APPLIED: &str = "PolicyApplied";
@@ -55,8 +56,8 @@ pub(super) async fn say_policy(
     let generation = policy.metadata.generation;
     let mut new = HeadscalePolicyStatus { observed_generation: generation, ..old.clone() };
     let now = Timestamp::now();
-    if let Some(ready) = &saying.ready {
-        conditions::set(&mut new.conditions, names::READY, Some(ready), generation, now);
+    if let Some(ready) = stored::verdict(&policy).or(saying.ready) {
+        conditions::set(&mut new.conditions, names::READY, Some(&ready), generation, now);
     }
     if let Some(valid) = &saying.valid {
         conditions::set(&mut new.conditions, names::POLICY_VALID, Some(valid), generation, now);

@@ -12,6 +12,7 @@ use crate::conditions::Verdict;
 use crate::context::Context;
 use crate::kubernetes::KubernetesError;
 use crate::objects::{self, Managed};
+use crate::stored;
 use crate::user::Next;
 
 /// Writes what became of the document to all that it was made of, and lets those go that are no part
@@ -30,11 +31,16 @@ pub(super) async fn tell(
     };
     let approvers = declared.approvers.into_iter().zip(look.unfit.iter().cloned());
     for (approver, unfit) in approvers {
-        let verdict = match unfit {
+        let verdict = match unfit.or_else(|| stored::verdict(&approver)) {
             Some(verdict) => Some(verdict),
             None => approver_verdict(&approver, fate),
         };
         if let Some(verdict) = verdict {
+            say_approver(context, approver, &verdict).await?;
+        }
+    }
+    for approver in declared.unreadable {
+        if let Some(verdict) = stored::verdict(&approver) {
             say_approver(context, approver, &verdict).await?;
         }
     }

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use crate::conditions::Verdict;
+use crate::stored::INVALID_SPEC;
 
 /// How long a key lives where nothing is said.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
@@ -103,7 +104,7 @@ pub fn user_id(spec: &HeadscalePreAuthKeySpec) -> Option<u64> {
 }
 
 fn invalid(message: String) -> Verdict {
-    Verdict::bad("InvalidSpec", message)
+    Verdict::bad(INVALID_SPEC, message)
 }
 
 /// What can be said of the spec alone: the lifetime and the tags.

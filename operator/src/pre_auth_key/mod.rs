@@ -44,6 +44,7 @@ use crate::instance::AskError;
 use crate::kubernetes::KubernetesError;
 use crate::names::FORCE_DELETE_ANNOTATION;
 use crate::objects::{self, Managed as _};
+use crate::stored;
 use crate::user::{InstanceView, Next, RECENT, ask_users, instance_view};
 
 /// Reasons of `Ready` that say how a key ended.
@@ -158,6 +159,9 @@ pub(crate) async fn shape_of(
 
 /// What is wrong with the object, before anybody is asked.
 fn unfit(key: &HeadscalePreAuthKey, headscale: Option<&Headscale>) -> Option<Verdict> {
+    if let Some(verdict) = stored::verdict(key) {
+        return Some(verdict);
+    }
     let named = &key.spec.headscale_ref;
     if objects::has_moved(key) {
         let made_in = objects::made_in(key).unwrap_or_default();

@@ -13,7 +13,6 @@ use headscale_keys::{Contents, Foreign, Token, Witness};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
-use kube::api::Api;
 use thiserror::Error;
 
 use super::decide::{Shape, secret_name};
@@ -21,10 +20,11 @@ use super::store::{Store, contents};
 use crate::conditions;
 use crate::context::Context;
 use crate::instance::{AskError, Instance, Snapshot};
-use crate::kubernetes::{KubernetesError, within};
+use crate::kubernetes::KubernetesError;
 use crate::names::OWNER_LABEL;
-use crate::objects::Managed as _;
+use crate::objects::{self, Managed as _};
 use crate::secret_home::Home;
+use crate::stored;
 use crate::user::RECENT;
 
 /// What a turn did.
@@ -431,13 +431,9 @@ impl<'a> Turns<'a> {
     /// is seen may be old. A key that is made for one that is gone would be nobody's, and one for
     /// what was wanted before would take the place of the right one.
     async fn is_wanted_still(&self) -> Result<bool, KubernetesError> {
-        let (namespace, name) = (self.key.namespace().unwrap_or_default(), self.key.name_any());
-        let api: Api<HeadscalePreAuthKey> =
-            Api::namespaced(self.context.client.clone(), &namespace);
-        let what = || format!("read HeadscalePreAuthKey {name}");
-        let read = within(what, api.get_opt(&name)).await?;
+        let read = objects::read_again(self.context, self.key).await?;
         Ok(read.is_some_and(|read| {
-            read.uid().as_ref() == Some(&self.uid)
+            stored::unreadable(&read).is_none()
                 && read.metadata.deletion_timestamp.is_none()
                 && read.spec == self.key.spec
         }))

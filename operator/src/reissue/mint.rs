@@ -23,6 +23,7 @@ use crate::kubernetes::within;
 use crate::names::{FIELD_MANAGER, REISSUE_LIMIT_ANNOTATION};
 use crate::pre_auth_key::decide::Shape;
 use crate::pre_auth_key::shape_of;
+use crate::stored::Stored;
 use crate::user::Next;
 
 /// How long a key works that is made for a node.
@@ -95,10 +96,10 @@ impl Turns<'_> {
     /// it, and is taken by compare-and-set.
     async fn take_token(&self, place: &Place) -> Result<Option<SignedDuration>, Failure> {
         let name = place.template.name_any();
-        let api: Api<HeadscalePreAuthKey> =
+        let api: Api<Stored<HeadscalePreAuthKey>> =
             Api::namespaced(self.context.client.clone(), &self.namespace);
         let what = || format!("read HeadscalePreAuthKey {name}");
-        let Some(template) = within(what, api.get_opt(&name)).await? else {
+        let Some(Stored(template)) = within(what, api.get_opt(&name)).await? else {
             return Err(Failure::Refused(format!("HeadscalePreAuthKey {name} is gone")));
         };
         request::may_be_like(&template, &self.name).map_err(Failure::Refused)?;

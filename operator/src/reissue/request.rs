@@ -11,6 +11,7 @@ use kube::ResourceExt as _;
 
 use crate::names::{REISSUE_POLICY_ANNOTATION, REISSUE_TO_ANNOTATION};
 use crate::objects;
+use crate::stored;
 
 /// What a state Secret says. All of it was written by the pod, and none of it is believed.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +75,9 @@ pub fn may_be_like(template: &HeadscalePreAuthKey, state: &str) -> Result<(), St
     let name = template.name_any();
     if template.metadata.deletion_timestamp.is_some() {
         return Err(format!("HeadscalePreAuthKey {name} is being deleted"));
+    }
+    if let Some(what) = stored::unreadable(template) {
+        return Err(format!("HeadscalePreAuthKey {name}: {what}"));
     }
     if objects::has_moved(template) {
         return Err(format!(

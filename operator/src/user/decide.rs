@@ -11,6 +11,7 @@ use crate::conditions::{self, Verdict};
 use crate::instance::AskError;
 use crate::names::FORCE_DELETE_ANNOTATION;
 use crate::objects::{self, Managed as _};
+use crate::stored;
 
 /// How soon it is looked again where something that nobody tells of is in the way.
 const SOON: Duration = Duration::from_secs(30);
@@ -174,6 +175,9 @@ fn failure(reason: &'static str, message: String) -> Decision {
 fn life(observed: &Observed<'_>) -> Decision {
     let user = observed.user;
     let name = &user.spec.username;
+    if let Some(ready) = stored::verdict(user) {
+        return Decision::Say { ready: Some(ready), user: None, again: None, is_failure: false };
+    }
     if objects::has_moved(user) {
         let made_in = objects::made_in(user).unwrap_or_default();
         let message = format!(
@@ -323,6 +327,12 @@ fn deletion(observed: &Observed<'_>, at: Timestamp) -> Decision {
         || observed.heir.is_some();
     if is_over {
         return Decision::LetGo(None);
+    }
+    if stored::is_unreadable(user, "username") {
+        // It may be another's by now.
+        let note = "spec.username cannot be read, so whatever Headscale has of the user stays \
+                    there: delete it by hand (`headscale users destroy`)";
+        return Decision::LetGo(Some(("UserLeft", note.to_owned())));
     }
     if let Done::Failed(error) = observed.done {
         return not_deleted(observed, error, at);

@@ -9,13 +9,14 @@
 //! | the user is deleted in Headscale | it is made anew |
 //! | the user is renamed in Headscale | it is told; when the object goes, that user stays |
 //! | two objects for one user | the older stands for it; when that goes, the other inherits the user |
+//! | the spec cannot be read | nothing; where the object is deleted and `username` cannot be read, the user stays there, an Event tells |
 //! | the object is deleted | so is the user, once it has no nodes |
 //! | the same, and Headscale does not answer for `--deletion-patience` | the user stays there, an Event tells |
 //! | the same, and Headscale's object is gone or being deleted | the user stays there |
 //! | the same, with the annotation [`FORCE_DELETE_ANNOTATION`](crate::names::FORCE_DELETE_ANNOTATION) | the user stays there, an Event tells |
 //!
 //! Reasons of `Ready`: `UserReady`; `UserCreationFailed`, `UserVerificationFailed`, `UserRenamed`,
-//! `UserClaimed`, `UserHasNodes`, `UserDeletionFailed`, `HeadscaleNotFound`,
+//! `UserClaimed`, `UserHasNodes`, `UserDeletionFailed`, `InvalidSpec`, `HeadscaleNotFound`,
 //! `HeadscaleRefChanged`. While Headscale does not answer, a user that was ready stays so.
 
 mod decide;
@@ -35,6 +36,7 @@ use crate::context::Context;
 use crate::instance::{AskError, Snapshot};
 use crate::kubernetes::KubernetesError;
 use crate::objects::{self, Managed as _};
+use crate::stored;
 
 /// How old an answer of Headscale may be that is only to show what is expected.
 pub(crate) const RECENT: Duration = Duration::from_secs(10);
@@ -149,7 +151,10 @@ pub(crate) async fn reconcile(
                 let Some(there) = objects::read_again(context, &user).await? else {
                     return Ok(Next::Failed);
                 };
-                if objects::deleted_at(&there).is_some() || there.spec != user.spec {
+                if objects::deleted_at(&there).is_some()
+                    || stored::unreadable(&there).is_some()
+                    || there.spec != user.spec
+                {
                     user = there;
                     continue;
                 }
@@ -222,7 +227,7 @@ pub(crate) async fn ask_users(
 }
 
 /// Other objects for the same user of this Headscale that are not being deleted: one that comes
-/// first, and any.
+/// first, and any. Those whose user's name cannot be read are none.
 fn namesakes(
     context: &Context,
     user: &HeadscaleUser,
@@ -237,6 +242,7 @@ fn namesakes(
         .into_iter()
         .filter(|it| {
             it.spec.username == user.spec.username
+                && !it.spec.username.is_empty()
                 && it.uid() != user.uid()
                 && it.metadata.deletion_timestamp.is_none()
         })

@@ -228,6 +228,15 @@ pub(super) fn text_changed(context: &Context, map: &PartialObjectMeta<ConfigMap>
     }
 }
 
+/// Has all policies looked at that stand in a ConfigMap.
+pub(super) fn texts_changed(context: &Context) {
+    let named = context.stores.policies.state_filter(|it| it.spec.config_map_ref.is_some());
+    for policy in named {
+        let namespace = policy.namespace().unwrap_or_default();
+        context.triggers.document(&namespace, &policy.spec.headscale_ref);
+    }
+}
+
 /// Has all instances looked at.
 pub(super) fn instances_changed(context: &Context) {
     for headscale in context.stores.headscales.state() {

@@ -6,7 +6,7 @@ mod changed;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use headscale_api::desired::referenced_secrets;
 use headscale_api::kinds::{
     Headscale, HeadscaleAutoApprover, HeadscalePolicy, HeadscalePreAuthKey, HeadscaleUser,
@@ -22,12 +22,12 @@ use kube::{Client, Resource, ResourceExt as _};
 
 use crate::context::{Context, Stores};
 use crate::headscale::children::{self, Children};
-use crate::headscale::tolerant::Stored;
 use crate::names::{MANAGED_BY, MANAGED_BY_LABEL, REISSUE_LABEL};
 use crate::objects::Managed;
+use crate::stored::Stored;
 use changed::{
     child_changed, headscale_changed, instances_changed, members_changed, rolled, secret_changed,
-    template_changed, text_changed, user_changed,
+    template_changed, text_changed, texts_changed, user_changed,
 };
 
 /// The writing ends of [`Stores`].
@@ -111,27 +111,20 @@ pub(crate) async fn watch(context: Arc<Context>, namespace: Option<String>, writ
     let (client, namespace) = (&context.client, namespace.as_deref());
     let mut headscales_seen = HashMap::new();
     let mut headscales_listed = Listed::default();
-    let headscales = watcher(api::<Stored>(client, namespace), Config::default())
-        .default_backoff()
-        .map(|event| event.map(|event| readable(&context, event)))
-        .modify(strip)
-        .reflect(writers.headscales)
-        .for_each(|event| {
+    let headscales =
+        stored::<Headscale>(client, namespace).reflect(writers.headscales).for_each(|event| {
             if headscales_listed.is_again(&event) {
                 members_changed(&context);
             }
-            if let Some((headscale, is_gone)) = touched(event, "Headscale") {
+            if let Some((headscale, is_gone)) = touched(event, Headscale::KIND) {
                 headscale_changed(&context, &mut headscales_seen, &headscale, is_gone);
             }
             std::future::ready(())
         });
     let mut users_seen = HashMap::new();
     let mut users_listed = Listed::default();
-    let users = watcher(api::<HeadscaleUser>(client, namespace), Config::default())
-        .default_backoff()
-        .modify(strip)
-        .reflect(writers.users)
-        .for_each(|event| {
+    let users =
+        stored::<HeadscaleUser>(client, namespace).reflect(writers.users).for_each(|event| {
             if users_listed.is_again(&event) {
                 members_changed(&context);
             }
@@ -141,11 +134,8 @@ pub(crate) async fn watch(context: Arc<Context>, namespace: Option<String>, writ
             std::future::ready(())
         });
     let mut templates_seen = HashMap::new();
-    let keys = watcher(api::<HeadscalePreAuthKey>(client, namespace), Config::default())
-        .default_backoff()
-        .modify(strip)
-        .reflect(writers.keys)
-        .for_each(|event| {
+    let keys =
+        stored::<HeadscalePreAuthKey>(client, namespace).reflect(writers.keys).for_each(|event| {
             if let Some((key, is_gone)) = touched(event, HeadscalePreAuthKey::KIND) {
                 if is_gone {
                     context.forget(&key.uid().unwrap_or_default());
@@ -183,11 +173,8 @@ pub(crate) async fn watch(context: Arc<Context>, namespace: Option<String>, writ
             }
         });
     let mut policies_listed = Listed::default();
-    let policies = watcher(api::<HeadscalePolicy>(client, namespace), Config::default())
-        .default_backoff()
-        .modify(strip)
-        .reflect(writers.policies)
-        .for_each(|event| {
+    let policies =
+        stored::<HeadscalePolicy>(client, namespace).reflect(writers.policies).for_each(|event| {
             if policies_listed.is_again(&event) {
                 instances_changed(&context);
             }
@@ -203,9 +190,7 @@ pub(crate) async fn watch(context: Arc<Context>, namespace: Option<String>, writ
             std::future::ready(())
         });
     let mut approvers_listed = Listed::default();
-    let approvers = watcher(api::<HeadscaleAutoApprover>(client, namespace), Config::default())
-        .default_backoff()
-        .modify(strip)
+    let approvers = stored::<HeadscaleAutoApprover>(client, namespace)
         .reflect(writers.approvers)
         .for_each(|event| {
             if approvers_listed.is_again(&event) {
@@ -282,21 +267,20 @@ pub(crate) async fn watch(context: Arc<Context>, namespace: Option<String>, writ
     );
 }
 
-/// The instance, noting what of it cannot be read.
-fn readable(context: &Context, event: Event<Stored>) -> Event<Headscale> {
-    let note = |stored: Stored| {
-        let uid = stored.headscale.uid().unwrap_or_default();
-        let unreadable = stored.unreadable;
-        context.memory(&uid, |memory| memory.instance.unreadable = unreadable);
-        stored.headscale
-    };
-    match event {
-        Event::Apply(stored) => Event::Apply(note(stored)),
-        Event::InitApply(stored) => Event::InitApply(note(stored)),
-        Event::Delete(stored) => Event::Delete(stored.headscale),
+/// What happens to the objects of a kind. One that cannot be read stops no other.
+fn stored<K: Managed>(
+    client: &Client,
+    namespace: Option<&str>,
+) -> impl Stream<Item = watcher::Result<Event<K>>> + Send {
+    let events = watcher(api::<Stored<K>>(client, namespace), Config::default()).default_backoff();
+    let read = |event: Event<Stored<K>>| match event {
+        Event::Apply(Stored(object)) => Event::Apply(object),
+        Event::InitApply(Stored(object)) => Event::InitApply(object),
+        Event::Delete(Stored(object)) => Event::Delete(object),
         Event::Init => Event::Init,
         Event::InitDone => Event::InitDone,
-    }
+    };
+    events.map(move |event| event.map(read)).modify(strip)
 }
 
 /// Follows all Secrets, of which nothing is kept, for those that instances name: they carry no label
@@ -380,9 +364,13 @@ async fn texts(context: &Context, namespace: Option<&str>) {
         Some(namespace) => Api::namespaced(context.client.clone(), namespace),
         None => Api::all(context.client.clone()),
     };
+    let mut listed = Listed::default();
     watcher(api, Config::default())
         .default_backoff()
         .for_each(|event| {
+            if listed.is_again(&event) {
+                texts_changed(context);
+            }
             if let Some((map, _)) = touched(event, "ConfigMap") {
                 text_changed(context, &map);
             }

@@ -23,7 +23,7 @@ const WINDOW: Duration = Duration::from_secs(2);
 const CALM: usize = 120;
 
 /// Events about an object with one of these reasons.
-async fn events(bench: &Bench, name: &str, reason: &str) -> usize {
+pub(crate) async fn events(bench: &Bench, name: &str, reason: &str) -> usize {
     let api: Api<Event> = bench.api();
     let events = api.list(&ListParams::default()).await.expect("events").items;
     let is_it = |event: &&Event| {

@@ -91,5 +91,6 @@ mod matrix;
 mod program;
 mod regressions;
 mod stale;
+mod unreadable;
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod world;

@@ -4,13 +4,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use headscale_api::kinds::{HeadscalePreAuthKey, HeadscaleUser};
+use headscale_api::kinds::{
+    Headscale, HeadscalePolicy, HeadscalePolicySpec, HeadscalePreAuthKey, HeadscaleUser,
+};
 use headscale_faults::{Answer, Fault};
 use headscale_standin::Version;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::api::PostParams;
 use serde_json::json;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, HEADSCALE, said};
 use crate::world;
 
 /// How long what happened since is not told of.
@@ -100,4 +103,36 @@ async fn what_goes_while_nobody_tells_of_it_is_missed_all_the_same() {
     let text = bench.text("k").await.expect("a key");
     bench.delete::<Secret>("k").await;
     running.until("another key", async || bench.text("k").await.is_some_and(|it| it != text)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_goes_while_nobody_tells_of_it_is_missed_all_the_same() {
+    let Some(bench) = Bench::new(Version::V0_30).await else { return };
+    let spec = json!({ "config": { "policy": { "mode": "database" } } });
+    bench.patch::<Headscale>(HEADSCALE, json!({ "spec": spec })).await;
+    let text = json!({ "metadata": { "name": "texts" }, "data": { "policy": "{\"acls\": []}" } });
+    let text: ConfigMap = serde_json::from_value(text).expect("a ConfigMap");
+    bench.api().create(&PostParams::default(), &text).await.expect("created");
+    let source = json!({ "name": "texts", "key": "policy" });
+    let spec = json!({ "headscaleRef": HEADSCALE, "configMapRef": source });
+    let spec: HeadscalePolicySpec = serde_json::from_value(spec).expect("a spec");
+    let policy = HeadscalePolicy::new("p", spec);
+    bench.api().create(&PostParams::default(), &policy).await.expect("created");
+    // The watch of all ConfigMaps, not that of ours.
+    bench.proxy.faults(|request| {
+        let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+        let is_watched = query.contains("watch=") && path.ends_with("/configmaps");
+        (is_watched && !query.contains("labelSelector=")).then(crate::matrix::expired)
+    });
+    let operator = bench.operator().flag("resync", "10m").flag("check-interval", "10m");
+    let mut running = operator.start();
+    let reason = async || {
+        let policy: Option<HeadscalePolicy> = bench.api().get_opt("p").await.expect("an answer");
+        let generation = policy.as_ref().and_then(|policy| policy.metadata.generation);
+        let status = policy.and_then(|policy| policy.status).unwrap_or_default();
+        said(&status.conditions, "Ready", generation).1
+    };
+    running.until("applied", async || reason().await == "PolicyApplied").await;
+    bench.delete::<ConfigMap>("texts").await;
+    running.until("missed", async || reason().await == "PolicySourceMissing").await;
 }

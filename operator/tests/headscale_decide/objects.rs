@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use headscale_operator::headscale::requirements::{Keys, missing, requirements};
 use headscale_operator::headscale::subset::has_all;
 use headscale_operator::headscale::takeover::taken_over;
-use headscale_operator::headscale::tolerant::Stored;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::{Value, json};
 
@@ -132,35 +131,4 @@ fn an_object_is_as_applied_where_it_has_all_and_no_more_items() {
     assert!(!has_all(&json!({ "list": [{ "name": "x", "v": 1 }] }), &wanted));
     let more = json!({ "a": 1, "list": [{ "name": "x", "v": 1 }, { "name": "y" }] });
     assert!(!has_all(&more, &wanted));
-}
-
-#[test]
-fn what_of_an_object_can_be_read_is_read() {
-    let read = |spec: Value| -> Stored {
-        serde_json::from_value(json!({
-            "apiVersion": "headscale.infrado.cloud/v1beta1",
-            "kind": "Headscale",
-            "metadata": { "name": "hs", "uid": "u" },
-            "spec": spec,
-        }))
-        .unwrap()
-    };
-    let good = read(json!({ "version": "0.29.2", "replicas": 1 }));
-    assert_eq!(good.unreadable, None);
-    let bad = read(json!({
-        "version": "0.29.2",
-        "replicas": 1,
-        "tolerations": [{ "key": 5 }],
-        "affinity": "none",
-        "config": { "server_url": "https://headscale.example.com" },
-    }));
-    assert_eq!(bad.headscale.spec.version, "0.29.2");
-    assert!(bad.headscale.spec.config.is_some());
-    let says = bad.unreadable.unwrap();
-    assert!(says.contains("spec.tolerations cannot be read"), "{says}");
-    assert!(says.contains("spec.affinity cannot be read"), "{says}");
-    let none = read(json!({ "version": 5, "replicas": "one" }));
-    let says = none.unreadable.unwrap();
-    assert!(says.contains("spec.version") && says.contains("spec.replicas"), "{says}");
-    assert_eq!(none.headscale.spec.version, "");
 }
