@@ -61,6 +61,7 @@ impl fmt::Display for ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     may_have_acted: bool,
+    is_untrusted: bool,
     operation: &'static str,
     text: String,
 }
@@ -79,14 +80,26 @@ impl Error {
         self.may_have_acted
     }
 
+    /// Whether the server's certificate is not one of those that are trusted, or for another name: it
+    /// stays so until the server gets another, or the client is told of others.
+    #[must_use]
+    pub fn is_untrusted(&self) -> bool {
+        self.is_untrusted
+    }
+
+    /// The same, because of the server's certificate.
+    pub(crate) fn of_certificate(self) -> Self {
+        Self { is_untrusted: true, ..self }
+    }
+
     /// A failure before anything was sent.
     pub(crate) fn unsent(operation: &'static str, kind: ErrorKind, text: &str) -> Self {
-        Self { kind, may_have_acted: false, operation, text: clean(text) }
+        Self { kind, may_have_acted: false, is_untrusted: false, operation, text: clean(text) }
     }
 
     /// A failure after the request may have left, where nothing clear came back.
     pub(crate) fn unanswered(operation: &'static str, kind: ErrorKind, text: &str) -> Self {
-        Self { kind, may_have_acted: true, operation, text: clean(text) }
+        Self { kind, may_have_acted: true, is_untrusted: false, operation, text: clean(text) }
     }
 
     /// What Headscale answered. Where that is a refusal, it did nothing.
@@ -102,7 +115,7 @@ impl Error {
             | ErrorKind::Internal
             | ErrorKind::Protocol => true,
         };
-        Self { kind, may_have_acted, operation, text: clean(text) }
+        Self { kind, may_have_acted, is_untrusted: false, operation, text: clean(text) }
     }
 
     /// An answer that is not understood.

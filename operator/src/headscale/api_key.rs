@@ -57,6 +57,9 @@ pub(super) async fn look(
 }
 
 fn of_error(headscale: &Headscale, error: &AskError) -> (Verdict, bool) {
+    if error.is_untrusted() {
+        return (Verdict::bad("CertificateRefused", error.with_hint()), true);
+    }
     if error.is_away() {
         let said = conditions::find(headscale.conditions(), names::API_KEY_READY);
         // Nothing is known that would change it.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use headscale_api::kinds::Headscale;
 use headscale_client::{
-    Error, ErrorKind, HeadscaleApi as _, HttpClient, PreAuthKey, User, UserFilter,
+    BuilderError, Error, ErrorKind, HeadscaleApi as _, HttpClient, PreAuthKey, User, UserFilter,
 };
 use kube::{Client, Resource as _, ResourceExt as _};
 use thiserror::Error as ThisError;
@@ -68,6 +68,15 @@ impl AskError {
         }
     }
 
+    /// Whether its certificate is refused, which does not pass by itself.
+    #[must_use]
+    pub fn is_untrusted(&self) -> bool {
+        match self {
+            Self::Address(_) => false,
+            Self::Headscale(error) | Self::Resting(error) => error.is_untrusted(),
+        }
+    }
+
     /// Whether Headscale may have done what it was asked to.
     #[must_use]
     pub fn may_have_acted(&self) -> bool {
@@ -77,10 +86,25 @@ impl AskError {
         }
     }
 
+    /// Whether there are no certificates to check the server's by: the image has none.
+    fn has_no_certificates(&self) -> bool {
+        matches!(self, Self::Address(error)
+            if matches!(**error, AddressError::Builder(BuilderError::Certificates(_))))
+    }
+
     /// What went wrong, and what mends it.
     #[must_use]
     pub fn with_hint(&self) -> String {
         let hint = match self.kind() {
+            _ if self.is_untrusted() => {
+                "; spec.secrets.ca of the Headscale names the certificates that the server's must \
+                 be from, which must be for the host of spec.config.server_url and not be the \
+                 authority's own"
+            }
+            None if self.has_no_certificates() => {
+                "; spec.secrets.ca of the Headscale names a Secret and its key with certificates \
+                 in PEM that the server's is from"
+            }
             Some(ErrorKind::Unauthorized) => {
                 "; the API key in the instance's Secret does not work: the sidecar replaces it, \
                  without one put a key of `headscale apikeys create` there"
@@ -215,7 +239,7 @@ impl Instance {
         answer
             .map_err(|error| {
                 self.note(Some(&error));
-                if error.kind() == ErrorKind::Unauthorized {
+                if error.kind() == ErrorKind::Unauthorized || error.is_untrusted() {
                     self.is_refused.store(true, Ordering::Relaxed);
                 }
                 AskError::Headscale(error)
@@ -290,7 +314,7 @@ impl Instances {
     }
 
     /// This one. Where it is is read again from time to time, when the object was changed, and
-    /// after Headscale refused the API key.
+    /// after Headscale refused the API key, or its certificate was refused.
     ///
     /// # Errors
     ///

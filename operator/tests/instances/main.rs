@@ -22,11 +22,14 @@ mod life;
 mod manifests;
 mod misfortune;
 mod policy;
+mod postgres;
+mod postgres_server;
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 #[path = "../operator/program.rs"]
 mod program;
 mod stage;
 mod takeover;
+mod tls;
 mod upgrade;
 
 use std::process::ExitCode;

@@ -112,7 +112,20 @@ fn lost(operation: &'static str, error: &PoolError) -> Error {
         return Error::unanswered(operation, kind_of_lost(error), &text);
     }
     let kind = if is_timeout(error) { ErrorKind::Timeout } else { ErrorKind::Unavailable };
-    Error::unsent(operation, kind, &text)
+    let lost = Error::unsent(operation, kind, &text);
+    if is_untrusted(error) { lost.of_certificate() } else { lost }
+}
+
+/// Whether TLS did not come about because of the server's certificate. Errors of the system do not
+/// show what they were made of as their source.
+fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
+    causes(error).filter_map(<dyn std::error::Error>::downcast_ref::<std::io::Error>).any(|error| {
+        let inside = std::iter::successors(error.get_ref(), |inside| {
+            inside.downcast_ref::<std::io::Error>()?.get_ref()
+        });
+        let mut tls = inside.filter_map(|inside| inside.downcast_ref::<rustls::Error>());
+        tls.any(|error| matches!(error, rustls::Error::InvalidCertificate(_)))
+    })
 }
 
 /// A connection that breaks is one thing, an answer that is no HTTP another.

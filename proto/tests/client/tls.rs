@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use headscale_client::{ApiKeys as _, BuilderError, Error, ErrorKind, HttpClient};
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
@@ -14,9 +14,14 @@ use crate::server::{json, serve};
 
 /// A server whose certificate names `name`; gives its port and the certificate.
 async fn server(name: &str) -> (u16, String) {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed([name.to_owned()]).expect("a certificate");
-    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).expect("a key");
+    server_with(CertificateParams::new([name.to_owned()]).expect("a name")).await
+}
+
+/// A server with a certificate that it signed itself.
+async fn server_with(params: CertificateParams) -> (u16, String) {
+    let key = KeyPair::generate().expect("a key");
+    let cert = params.self_signed(&key).expect("a certificate");
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("versions")
@@ -67,7 +72,31 @@ async fn another_certificate_is_refused() {
         let error = client.list_api_keys().await.expect_err("it is not trusted");
         assert_eq!((error.kind(), error.may_have_acted()), (ErrorKind::Unavailable, false));
         assert!(error.to_string().contains("certificate"), "{error}");
+        assert!(error.is_untrusted(), "{error}");
     }
+}
+
+#[tokio::test]
+async fn an_authority_is_no_server() {
+    let mut params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let (port, certificate) = server_with(params).await;
+    let builder = HttpClient::builder(&format!("https://localhost:{port}")).ca(certificate);
+    let error = list(builder).await.expect_err("it is not trusted");
+    assert!(error.is_untrusted(), "{error}");
+    assert!(error.to_string().contains("CaUsedAsEndEntity"), "{error}");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_lost_says_nothing_of_certificates() {
+    let (port, certificate) = server("localhost").await;
+    let plain = list(HttpClient::builder(&format!("http://localhost:{port}"))).await;
+    assert!(!plain.expect_err("it speaks TLS").is_untrusted());
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    drop(listener);
+    let nobody = HttpClient::builder(&format!("https://127.0.0.1:{port}")).ca(certificate);
+    assert!(!list(nobody).await.expect_err("nobody listens").is_untrusted());
 }
 
 #[tokio::test]
@@ -76,6 +105,7 @@ async fn a_name_may_be_another_one_than_the_urls() {
     let builder = HttpClient::builder(&format!("https://127.0.0.1:{port}")).ca(certificate);
     let error = list(builder.clone()).await.expect_err("it has another name");
     assert_eq!((error.kind(), error.may_have_acted()), (ErrorKind::Unavailable, false));
+    assert!(error.is_untrusted(), "{error}");
     list(builder.server_name("headscale.example")).await.expect("a list");
 }
 

@@ -99,7 +99,8 @@ impl Place<'_> {
             let value = match flag.trim_start_matches('-') {
                 "headscale-url" if !value.is_empty() => {
                     let address = self.headscale.expect("what leads to it comes first");
-                    format!("http://{address}")
+                    let scheme = if value.starts_with("https:") { "https" } else { "http" };
+                    format!("{scheme}://{address}")
                 }
                 "health-addr" => "127.0.0.1:0".to_owned(),
                 _ if value.starts_with('/') => {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
 
-use headscale_standin::{Options, PolicyMode, StandIn};
+use headscale_standin::{Options, PolicyMode, StandIn, TlsFiles};
 use headscale_testkit::headscale::{Program, programs};
 use k8s_openapi::api::core::v1::Container;
 use serde_json::{Value, json};
@@ -100,6 +100,10 @@ async fn start_stand_in(config: &Config<'_>) -> Result<(Running, SocketAddr), Ex
     if let Some(path) = config.text("/policy/path") {
         options.policy_path = config.place.volumes.path(config.container, path);
     }
+    if let Some(path) = config.text("/tls_cert_path") {
+        let certificate = config.file("/tls_cert_path", path)?;
+        options.tls = Some(TlsFiles { certificate, key: config.file("/tls_key_path", "")? });
+    }
     let noise_key = config.file("/noise/private_key_path", NOISE_KEY)?;
     if !noise_key.exists() {
         fs::write(&noise_key, noise_key_text()).expect("the volume takes files");
@@ -126,6 +130,10 @@ fn start_real(config: &Config<'_>) -> Result<(Running, SocketAddr), Exit> {
     let mut values = config.values.clone();
     let here = |path: &str| config.place.volumes.path(config.container, path);
     replace_paths(&mut values, &here);
+    // PostgreSQL is not in the pod, even where its host is the folder of a socket.
+    if let Some(host) = config.values.pointer("/database/postgres/host") {
+        values["database"]["postgres"]["host"] = host.clone();
+    }
     let (address, other) = (free_address(), json!(free_address()));
     values["listen_addr"] = json!(address);
     values["metrics_listen_addr"] = json!(free_address());

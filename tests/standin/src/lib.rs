@@ -24,10 +24,11 @@ mod secret;
 mod server;
 mod stand_in;
 mod state;
+mod tls;
 
 pub use call::Call;
 pub use clock::Clock;
 pub use faults::{Fault, Faults, Kind};
-pub use options::{Options, PolicyMode, Version};
+pub use options::{Options, PolicyMode, TlsFiles, Version};
 pub use stand_in::{ApiKeyView, Snapshot, StandIn};
 pub use state::Registration;

@@ -48,6 +48,15 @@ pub enum PolicyMode {
     Database,
 }
 
+/// The files that TLS is served with, as `tls_cert_path` and `tls_key_path` name them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate in PEM, and those between it and its authority.
+    pub certificate: PathBuf,
+    /// Its private key in PEM.
+    pub key: PathBuf,
+}
+
 /// How to run a stand-in. [`Options::new`] gives one that listens nowhere.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -65,6 +74,8 @@ pub struct Options {
     pub socket_mode: u32,
     /// The TCP address to serve; port 0 is any free one.
     pub tcp: Option<SocketAddr>,
+    /// What TLS is served with there; without it there is none.
+    pub tls: Option<TlsFiles>,
     /// How much longer a call takes that hashes: one with an API key, and one that makes a key. Real
     /// ones take a tenth of a second or more.
     pub key_cost: Duration,
@@ -93,6 +104,7 @@ impl Options {
             socket: None,
             socket_mode: 0o700,
             tcp: None,
+            tls: None,
             key_cost: Duration::ZERO,
             policy_mode: PolicyMode::File,
             policy_path: None,

@@ -13,11 +13,13 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use crate::connection::serve;
 use crate::faults::Faults;
 use crate::options::{Options, Version};
 use crate::state::State;
+use crate::tls;
 
 /// How long answers under way may take once the server closes, as in the real one.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
@@ -116,6 +118,7 @@ impl Server {
     /// Opens the state and the listeners.
     pub(crate) fn start(options: Options) -> io::Result<Self> {
         let state = State::open(&options)?;
+        let tls = options.tls.as_ref().map(tls::acceptor).transpose()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("standin")
@@ -142,7 +145,7 @@ impl Server {
         });
         let (end, ending) = oneshot::channel();
         let (tell_ended, ended) = mpsc::channel();
-        let accepting = accept(Arc::clone(&shared), tcp, unix, ending);
+        let accepting = accept(Arc::clone(&shared), tcp, tls, unix, ending);
         runtime.spawn(async move {
             accepting.await;
             // Nobody listens where the server was dropped.
@@ -156,6 +159,11 @@ impl Server {
             end: Some(end),
             ended: Mutex::new(ended),
         })
+    }
+
+    /// Whether TLS is served at the TCP address.
+    pub(crate) fn has_tls(&self) -> bool {
+        self.shared.options.tls.is_some()
     }
 
     /// Whether it has not been told to end.
@@ -187,6 +195,7 @@ impl Server {
 async fn accept(
     shared: Arc<Shared>,
     tcp: Option<TcpListener>,
+    tls: Option<TlsAcceptor>,
     unix: Option<UnixListener>,
     mut ending: oneshot::Receiver<End>,
 ) {
@@ -198,7 +207,15 @@ async fn accept(
             Ok((stream, _)) = accept_tcp(tcp.as_ref()) => {
                 // Answers are small and waited for.
                 drop(stream.set_nodelay(true));
-                connections.spawn(serve(stream, Door::Tcp, Arc::clone(&shared), closing.clone()));
+                let (shared, closing) = (Arc::clone(&shared), closing.clone());
+                match tls.clone() {
+                    None => drop(connections.spawn(serve(stream, Door::Tcp, shared, closing))),
+                    Some(tls) => drop(connections.spawn(async move {
+                        // A client that does not like the certificate goes away.
+                        let Ok(stream) = tls.accept(stream).await else { return };
+                        serve(stream, Door::Tcp, shared, closing).await;
+                    })),
+                }
             }
             Ok((stream, _)) = accept_unix(unix.as_ref()) => {
                 connections.spawn(serve(stream, Door::Socket, Arc::clone(&shared), closing.clone()));

@@ -57,7 +57,8 @@ impl StandIn {
     /// # Errors
     ///
     /// Where the directory cannot be written, what is stored there cannot be read, a server of this
-    /// version does not start on it, or the socket or the port cannot be had.
+    /// version does not start on it, the certificate cannot be used, or the socket or the port
+    /// cannot be had.
     #[expect(clippy::unused_async, reason = "starting may come to wait")]
     pub async fn start(options: Options) -> io::Result<Self> {
         Server::start(options).map(|server| Self { server })
@@ -72,7 +73,8 @@ impl StandIn {
     /// The TCP address as a URL, without a slash at its end.
     #[must_use]
     pub fn url(&self) -> Option<String> {
-        self.address().map(|address| format!("http://{address}"))
+        let scheme = if self.server.has_tls() { "https" } else { "http" };
+        self.address().map(|address| format!("{scheme}://{address}"))
     }
 
     /// The Unix socket.
