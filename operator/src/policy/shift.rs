@@ -110,10 +110,14 @@ impl Held {
 
     /// One that stays because Headscale does not say which policy it has.
     pub(super) fn unknown(place: PolicyPlace, error: &AskError) -> Self {
+        // Which call it was that failed last changes all the time.
+        let said = match error.kind() {
+            Some(kind) => format!("it cannot be asked ({})", kind.as_str()),
+            None => said(error),
+        };
         let why = format!(
             "without a declared policy that Headscale takes, the one that it has would be lost, and \
-             it does not say which that is: {}; mend the policy, declare one, or see the instance",
-            said(error)
+             which that is is not known: {said}; mend the policy, declare one, or see the instance"
         );
         Self::new(place, &why)
     }

@@ -24,7 +24,7 @@ use crate::world;
 const WINDOW: Duration = Duration::from_millis(1200);
 /// How many requests are no loop without pauses: of those that meet the fault, and of all others in
 /// that time, a second each.
-const CALM: (usize, usize) = (60, 150);
+const CALM: (usize, usize) = (100, 150);
 
 /// So many rows are run at a time: most of a row is waiting.
 const AT_A_TIME: usize = 5;

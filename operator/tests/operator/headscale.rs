@@ -395,12 +395,12 @@ async fn a_spec_that_cannot_be_read_is_told_and_others_are_looked_after() {
     bench.edit("Headscale", HEADSCALE, json!({ "spec": { "tolerations": null } })).await;
     until_ready(&bench, &mut running).await;
     // What the API server refuses in an object is told too.
-    let edit = json!({ "spec": { "node_selector": { "not a label": "x" } } });
+    let edit = json!({ "spec": { "pod_labels": { "not a label": "x" } } });
     bench.patch::<Headscale>(HEADSCALE, edit).await;
     let told = async || bench.reason(HEADSCALE, "Ready").await == "ObjectRefused";
     running.until("told", told).await;
     let (_, _, message) = bench.says(HEADSCALE, "Ready").await;
-    assert!(message.contains("StatefulSet hs") && message.contains("nodeSelector"), "{message}");
+    assert!(message.contains("StatefulSet hs") && message.contains("labels"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
