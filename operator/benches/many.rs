@@ -1,6 +1,6 @@
 //! What the operator takes with many users and keys, and a Headscale that takes 150 ms for a call
-//! with a key: `SIZE` of each (1,000). `HEADSCALE_OPERATOR` names the program that is measured. With
-//! `COUNTED` set, a proxy counts its requests, which slows it down.
+//! with a key: `SIZE` of each (1,000). `HEADSCALE_OPERATOR` names the program that is measured, which
+//! gets the environment of its image. With `COUNTED` set, a proxy counts its requests.
 
 #![allow(missing_docs, reason = "a program has no interface")]
 #![expect(
@@ -43,6 +43,9 @@ const SAMPLES: usize = 100;
 const REST: Duration = Duration::from_secs(60);
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(900);
+
+/// The image of the operator, which has variables of its environment.
+const IMAGE: &str = include_str!("../../images/operator.Containerfile");
 
 /// A process that is measured.
 struct Measured {
@@ -165,6 +168,10 @@ async fn main() {
     for name in ["check-interval", "resync", "send-deadline", "in-flight", "log-level"] {
         // What it is installed with.
         operator = operator.without(name);
+    }
+    for variable in IMAGE.lines().filter_map(|line| line.strip_prefix("ENV ")) {
+        let (name, value) = variable.split_once('=').expect("a variable");
+        operator = operator.variable(name, value);
     }
     if !is_counted {
         let kubeconfig = bench.direct_kubeconfig();

@@ -118,6 +118,11 @@ fn each_image_is_one_program_that_runs_as_nobody() {
             serde_json::from_value(configuration["Labels"].clone()).expect("labels");
         assert_eq!(labels["org.opencontainers.image.title"], program);
         assert_eq!(labels["org.opencontainers.image.version"], env!("CARGO_PKG_VERSION"));
+        // What it frees goes back to the node.
+        let variables = configuration["Env"].as_array().into_iter().flatten();
+        let mut variables = variables.filter_map(serde_json::Value::as_str);
+        let is_tuned = variables.any(|it| it.starts_with("GLIBC_TUNABLES=glibc.malloc."));
+        assert_eq!(is_tuned, program == "headscale-operator", "{configuration}");
         assert_eq!(image.configuration["created"], "1970-01-01T00:00:00Z", "{program}");
     }
 }
