@@ -4,6 +4,7 @@
 
 use std::io::Write as _;
 
+pub mod certificates;
 pub mod conformance;
 pub mod docker_registry;
 pub mod headscale;

@@ -78,7 +78,9 @@ fn of_error(headscale: &Headscale, error: &AskError) -> (Verdict, bool) {
             AddressError::NoSecret(_) => "SecretNotFound",
             AddressError::NoKey { .. } => "KeyMissing",
             AddressError::NoCertificates { .. } => "CANotFound",
-            AddressError::Builder(_) | AddressError::Kubernetes(_) => "AddressInvalid",
+            AddressError::Unreadable(_)
+            | AddressError::Builder(_)
+            | AddressError::Kubernetes(_) => "AddressInvalid",
         },
         AskError::Headscale(_) | AskError::Resting(_) => match error.kind() {
             Some(ErrorKind::Unauthorized) => "KeyRefused",

@@ -263,22 +263,26 @@ async fn configured_policy(
     uid: &str,
     children: &[Child],
 ) -> Result<policy::Configured, KubernetesError> {
-    let Some(child) = children.iter().find(|child| child.kind == "ConfigMap") else {
-        return Ok(policy::Configured::default());
-    };
-    let place = ("ConfigMap", child.name.clone());
+    let child = children.iter().find(|child| child.kind == "ConfigMap");
     let (kept, written) = context.memory(uid, |memory| {
-        let written = memory.instance.children.get(&place).map(|applied| applied.version);
+        let written = memory.instance.children.iter().find(|((kind, _), _)| *kind == "ConfigMap");
+        let written = written.map(|((_, name), applied)| (name.clone(), applied.version));
         (memory.instance.policy.clone(), written)
     });
-    // What was written last may not have been seen yet.
-    let newest = child.version.max(written.unwrap_or_default());
+    // What was written last may not have been seen yet, or is gone by now.
+    let (name, newest) = match (child, written) {
+        (Some(child), written) => {
+            (child.name.clone(), written.map_or(child.version, |it| it.1.max(child.version)))
+        }
+        (None, Some((name, _))) => (name, u64::MAX),
+        (None, None) => return Ok(policy::Configured::default()),
+    };
     if let Some((_, configured)) = kept.filter(|(version, _)| *version >= newest) {
         return Ok(configured);
     }
     let maps: Api<ConfigMap> = Api::namespaced(context.client.clone(), namespace);
-    let what = || format!("read ConfigMap {}", child.name);
-    let map = within(what, maps.get_opt(&child.name)).await?;
+    let what = || format!("read ConfigMap {name}");
+    let map = within(what, maps.get_opt(&name)).await?;
     let Some(map) = map else { return Ok(policy::Configured::default()) };
     let configured = policy::Configured::of(&map);
     let read = version(map.metadata.resource_version.as_deref());

@@ -10,6 +10,7 @@ use super::decide::{Block, Decision, sentences};
 use super::rollout::{Rollout, Trouble};
 use super::upgrade;
 use crate::conditions::{self, Verdict};
+use crate::stored;
 
 /// What the status is made from.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +63,10 @@ pub fn status(facts: &Facts<'_>) -> HeadscaleStatus {
     }
     let count = set.and_then(|set| set.status.as_ref());
     let config = headscale.spec.config.as_ref();
-    let url = config.and_then(|config| config.get("server_url")).and_then(Value::as_str);
+    let url = match stored::is_unreadable(*headscale, "config") {
+        true => old.url.as_deref(),
+        false => config.and_then(|config| config.get("server_url")).and_then(Value::as_str),
+    };
     HeadscaleStatus {
         conditions,
         observed_generation: generation,

@@ -14,6 +14,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::kubernetes::{KubernetesError, within};
+use crate::stored;
 
 /// The port of Headscale where nothing else is said.
 const PORT: u16 = 8080;
@@ -47,6 +48,9 @@ pub enum AddressError {
         /// Its key.
         key: String,
     },
+    /// Where it is is not known.
+    #[error("spec.{0} of the Headscale cannot be read: see its condition Ready")]
+    Unreadable(&'static str),
     /// Address or certificates cannot be used.
     #[error(transparent)]
     Builder(#[from] BuilderError),
@@ -104,6 +108,11 @@ impl Address {
         headscale: &Headscale,
         resolve: &BTreeMap<String, SocketAddr>,
     ) -> Result<Self, AddressError> {
+        // Without them the key of another instance might be sent, or to whoever listens.
+        let members = ["secrets", "config", "api_key"];
+        if let Some(member) = members.iter().find(|it| stored::is_unreadable(headscale, it)) {
+            return Err(AddressError::Unreadable(member));
+        }
         let namespace = headscale.namespace().unwrap_or_default();
         let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
         let key = api_key(&secrets, headscale).await?;

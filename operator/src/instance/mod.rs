@@ -62,7 +62,9 @@ impl AskError {
     #[must_use]
     pub fn is_away(&self) -> bool {
         match self {
-            Self::Address(error) => matches!(**error, AddressError::Kubernetes(_)),
+            Self::Address(error) => {
+                matches!(**error, AddressError::Kubernetes(_) | AddressError::Unreadable(_))
+            }
             Self::Headscale(error) => is_passing(error),
             Self::Resting(_) => true,
         }

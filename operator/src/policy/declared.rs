@@ -206,7 +206,7 @@ impl Declared {
 
     /// Whether an approver that counts cannot be read: what it approved is in the policy that runs,
     /// and stays.
-    fn keeps_approvals(&self) -> bool {
+    pub(super) fn keeps_approvals(&self) -> bool {
         self.approvers.iter().any(|approver| stored::unreadable(approver).is_some())
     }
 

@@ -15,6 +15,7 @@ use super::file;
 use super::live::{live, unproven};
 use super::push::{About, Change};
 use super::say::{PUSHING, Saying, say_policy};
+use super::shift::has_run;
 use super::tell::tell;
 use crate::conditions::Verdict;
 use crate::context::Context;
@@ -147,7 +148,19 @@ impl Work<'_> {
         if is_database(&self.place) {
             return Ok(ask_policy(self.context, self.headscale).await);
         }
-        Ok(Ok(file::running(self.context, self.headscale).await?.map(Arc::from)))
+        let (context, headscale) = (self.context, self.headscale);
+        let configured = file::configured(context, headscale).await?;
+        let is_elsewhere = match configured.as_ref().map(|configured| &configured.place) {
+            // It is about to move into the file.
+            Some(Some(PolicyPlace::Database | PolicyPlace::OwnFile(_))) => has_run(headscale),
+            Some(_) => false,
+            // The ConfigMap is gone, and the pod has the file still.
+            None => file::is_in_template(context, headscale),
+        };
+        if is_elsewhere {
+            return Ok(ask_policy(context, headscale).await);
+        }
+        Ok(Ok(configured.and_then(|configured| configured.text).map(Arc::from)))
     }
 
     /// Makes the document, judges it, and has Headscale take it.
@@ -174,8 +187,10 @@ impl Work<'_> {
         }
         let now = running.as_ref().ok().and_then(Option::as_deref);
         let has = running.is_ok().then(|| now.map(policy_hash));
+        // What a file says of ports is added at the end.
+        let randomize = self.randomize && is_database(&self.place);
         let Assembled { document, unfit } =
-            declared.assemble(self.headscale, base.as_ref(), now, self.randomize);
+            declared.assemble(self.headscale, base.as_ref(), now, randomize);
         let Some(document) = document else {
             // Nothing is left, and Headscale keeps what it has.
             let hash = now.map(policy_hash).unwrap_or_default();

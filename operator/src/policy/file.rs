@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use headscale_api::desired::{POLICY_FILE, compose_policy};
+use headscale_api::desired::compose_policy;
 use headscale_api::kinds::Headscale;
 use headscale_api::kinds::names::POLICY_HASH_ANNOTATION;
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Api;
 use kube::{Resource, ResourceExt as _};
 
+use super::shift::Configured;
 use crate::context::Context;
 use crate::headscale::rollout::Rollout;
 use crate::kubernetes::{KubernetesError, within};
@@ -31,15 +32,20 @@ pub(super) fn stateful_set(context: &Context, headscale: &Headscale) -> Option<A
     context.stores.stateful_sets.find(is_ours)
 }
 
+/// Whether an instance has a StatefulSet.
+pub(super) fn has_pods(context: &Context, headscale: &Headscale) -> bool {
+    stateful_set(context, headscale).is_some()
+}
+
 /// What Headscale reads when it starts the next time.
 ///
 /// # Errors
 ///
 /// When the ConfigMap cannot be read.
-pub(super) async fn running(
+pub(super) async fn configured(
     context: &Context,
     headscale: &Headscale,
-) -> Result<Option<String>, KubernetesError> {
+) -> Result<Option<Configured>, KubernetesError> {
     let Some(set) = stateful_set(context, headscale) else { return Ok(None) };
     let template = set.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
     let volumes = template.and_then(|pod| pod.volumes.as_deref()).unwrap_or_default();
@@ -54,7 +60,7 @@ pub(super) async fn running(
                 .any(|owner| Some(&owner.uid) == headscale.meta().uid.as_ref())
         };
         if let Some(map) = read.filter(is_ours) {
-            return Ok(map.data.and_then(|mut data| data.remove(POLICY_FILE)));
+            return Ok(Some(Configured::of(&map)));
         }
     }
     Ok(None)

@@ -2,6 +2,7 @@
 //! nothing, holds up nobody for long.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,10 +42,18 @@ struct Inner {
 }
 
 /// A plugin that is not there.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Pull {
     coming: Option<Shared<BoxFuture<'static, ()>>>,
     failure: Option<Failure>,
+    /// Of those who asked for it since it is on its way.
+    wakes: Vec<Wake>,
+}
+
+impl fmt::Debug for Pull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pull").field("failure", &self.failure).finish_non_exhaustive()
+    }
 }
 
 /// Why it did not come the last time.
@@ -98,7 +107,8 @@ impl Pulls {
             let pull = under_way.entry(name.clone()).or_default();
             // One that broke off is begun anew.
             pull.coming.take_if(|coming| coming.peek().is_some());
-            let coming = pull.coming.get_or_insert_with(|| self.start(reference, wake));
+            pull.wakes.push(wake);
+            let coming = pull.coming.get_or_insert_with(|| self.start(reference));
             (coming.clone(), pull.failure.clone())
         };
         if let Some(failure) = failure {
@@ -134,27 +144,31 @@ impl Pulls {
     }
 
     /// Has a plugin come on its own, and writes down what became of it.
-    fn start(&self, reference: &OciReference, wake: Wake) -> Shared<BoxFuture<'static, ()>> {
+    fn start(&self, reference: &OciReference) -> Shared<BoxFuture<'static, ()>> {
         let (pulls, reference) = (self.clone(), reference.clone());
         let task = tokio::spawn(async move {
             let name = reference.to_string();
             let pulled = pull(&pulls.0.directory, pulls.0.timeout, &reference).await;
-            pulls.end(&name, pulled.err());
-            wake();
+            for wake in pulls.end(&name, pulled.err()) {
+                wake();
+            }
         });
         task.map(drop).boxed().shared()
     }
 
-    fn end(&self, name: &str, error: Option<Verdict>) {
+    /// Writes down what became of a plugin; gives who wants to know.
+    fn end(&self, name: &str, error: Option<Verdict>) -> Vec<Wake> {
         let mut under_way = self.under_way();
         let Some(verdict) = error else {
-            under_way.remove(name);
-            return;
+            return under_way.remove(name).map(|pull| pull.wakes).unwrap_or_default();
         };
         let pull = under_way.entry(name.to_owned()).or_default();
+        let wakes = std::mem::take(&mut pull.wakes);
         let count = pull.failure.as_ref().map_or(0, |failure| failure.count).saturating_add(1);
         let until = Instant::now() + REST.after(count);
-        *pull = Pull { coming: None, failure: Some(Failure { verdict, count, until }) };
+        let failure = Some(Failure { verdict, count, until });
+        *pull = Pull { failure, ..Pull::default() };
+        wakes
     }
 }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use headscale_api::config::from_yaml;
-use headscale_api::desired::{POLICY_FILE, PolicyPlace};
+use headscale_api::desired::{POLICY_FILE, PolicyPlace, policy_place};
 use headscale_api::kinds::Headscale;
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Map, Value, json};
@@ -50,6 +50,17 @@ impl Configured {
     }
 }
 
+/// Whether a server of this instance was ever ready.
+pub(super) fn has_run(headscale: &Headscale) -> bool {
+    headscale.status.as_ref().is_some_and(|status| status.version.is_some())
+}
+
+/// Whether the policy can stay where it was: a file of the user's own may not be mounted any more.
+fn can_stay(headscale: &Headscale, from: &PolicyPlace) -> bool {
+    let as_it_was = Held::new(from.clone(), "").apply(headscale);
+    policy_place(&as_it_was, true).0 == *from
+}
+
 /// How the place of a policy changes.
 #[derive(Debug)]
 pub(super) enum Shift {
@@ -57,10 +68,9 @@ pub(super) enum Shift {
     None,
     /// Into a file, from this place, where Headscale says that it has this policy.
     IntoFile(PolicyPlace, Result<Option<Arc<str>>, AskError>),
-    /// Out of a file of ours into the database, to which it cannot be given before.
-    OutOfFile,
-    /// Out of a file of the user's own into the database.
-    OutOfOwnFile(String),
+    /// Out of this file into the database, to which it cannot be given before; whether Headscale
+    /// answers whoever is to give it.
+    OutOfFile(PolicyPlace, Result<(), AskError>),
 }
 
 impl Shift {
@@ -71,20 +81,32 @@ impl Shift {
         configured: &Configured,
         wanted: &PolicyPlace,
     ) -> Self {
-        match (&configured.place, wanted) {
-            (Some(from @ (PolicyPlace::Database | PolicyPlace::OwnFile(_))), PolicyPlace::File) => {
-                Self::IntoFile(from.clone(), ask_policy(context, headscale).await)
-            }
-            (Some(PolicyPlace::File), PolicyPlace::Database)
-                if !configured.text.as_deref().is_none_or(allows_everything) =>
-            {
-                Self::OutOfFile
-            }
-            (Some(PolicyPlace::OwnFile(path)), PolicyPlace::Database) => {
-                Self::OutOfOwnFile(path.clone())
-            }
-            _ => Self::None,
+        let Some(from) = configured.place.clone() else { return Self::None };
+        let is_closed = configured.text.as_deref().is_some_and(|text| !allows_everything(text));
+        let is_out = match (&from, wanted) {
+            (PolicyPlace::Database | PolicyPlace::OwnFile(_), PolicyPlace::File) => false,
+            (PolicyPlace::File, PolicyPlace::Database) if is_closed => true,
+            (PolicyPlace::OwnFile(_), PolicyPlace::Database) => true,
+            _ => return Self::None,
+        };
+        // One that never ran lets nobody in, and may never run as it is.
+        if from != PolicyPlace::File && !has_run(headscale) {
+            return Self::None;
         }
+        let asked = ask_policy(context, headscale).await;
+        if (is_out || asked.is_err()) && !can_stay(headscale, &from) {
+            return Self::None;
+        }
+        if is_out { Self::OutOfFile(from, asked.map(drop)) } else { Self::IntoFile(from, asked) }
+    }
+}
+
+/// Why Headscale cannot be asked, in the same words each time: which call it was that failed last
+/// changes all the time.
+pub(super) fn told_of(error: &AskError) -> String {
+    match error.kind() {
+        Some(kind) => format!("it cannot be asked ({})", kind.as_str()),
+        None => said(error),
     }
 }
 
@@ -110,14 +132,10 @@ impl Held {
 
     /// One that stays because Headscale does not say which policy it has.
     pub(super) fn unknown(place: PolicyPlace, error: &AskError) -> Self {
-        // Which call it was that failed last changes all the time.
-        let said = match error.kind() {
-            Some(kind) => format!("it cannot be asked ({})", kind.as_str()),
-            None => said(error),
-        };
         let why = format!(
             "without a declared policy that Headscale takes, the one that it has would be lost, and \
-             which that is is not known: {said}; mend the policy, declare one, or see the instance"
+             which that is is not known: {}; mend the policy, declare one, or see the instance",
+            told_of(error)
         );
         Self::new(place, &why)
     }

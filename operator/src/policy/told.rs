@@ -7,7 +7,7 @@ use kube::ResourceExt as _;
 use super::compose::NOTHING;
 use super::declared::{self, Base, Declared, place, versions};
 use super::desk::{self, Place};
-use super::shift::{Configured, Held, Shift};
+use super::shift::{Configured, Held, Shift, told_of};
 use super::{database, fate, file, live};
 use crate::conditions::{Holds, Verdict};
 use crate::context::Context;
@@ -16,6 +16,12 @@ use crate::kubernetes::KubernetesError;
 /// What is allowed where a policy was declared that Headscale must not have, or not yet, and none
 /// runs: nothing.
 const DENY_ALL: &str = "{\"acls\": []}\n";
+
+/// Why a policy stays in its file.
+const OPEN: &str = "a database without a policy allows everything";
+const NOT_GIVEN: &str = "the declared one is not given to Headscale";
+/// Why it stays where it is for a moment.
+const ABOUT_TO_BE_TOLD: &str = "what the declared one changes is about to be told";
 
 /// What an instance is told of its policy.
 #[derive(Clone, Debug, Default)]
@@ -63,13 +69,22 @@ pub(crate) async fn of_instance(
     configured: &Configured,
 ) -> Result<Told, KubernetesError> {
     let at = (headscale.namespace().unwrap_or_default(), headscale.name_any());
+    let lost;
+    let configured = if configured.place.is_none() && file::is_in_template(context, headscale) {
+        lost = lost_file(context, headscale).await;
+        &lost
+    } else {
+        configured
+    };
     let declared = Declared::read(context, &at).await?;
     let base = match &declared {
         Some(declared) => declared.base(context, &context.desk, headscale).await?,
         None => Ok(None),
     };
     let has_base = declared.is_none() || !matches!(base, Ok(None));
-    let is_whole = matches!(base, Ok(Some(_)));
+    // What an approver that cannot be read approved is in the policy that runs.
+    let keeps = declared.as_ref().is_some_and(Declared::keeps_approvals);
+    let is_whole = matches!(base, Ok(Some(_))) && !keeps;
     let (wanted, randomize) = place(headscale, has_base);
     let shift = Shift::of(context, headscale, configured, &wanted).await;
     let own = configured.text.as_deref();
@@ -79,23 +94,37 @@ pub(crate) async fn of_instance(
             (PolicyPlace::File, former.filter(|text| !text.is_empty()))
         }
         // Until it can move, all is as if it were not to.
-        Shift::OutOfFile => (PolicyPlace::File, own),
-        Shift::None | Shift::OutOfOwnFile(_) => {
+        Shift::OutOfFile(PolicyPlace::File, _) => (PolicyPlace::File, own),
+        Shift::None | Shift::OutOfFile(..) => {
             let running = own.filter(|_| wanted != PolicyPlace::Database);
             (wanted, running)
         }
     };
-    let teller = Teller { context, headscale, at, place, randomize, running };
+    let was_elsewhere =
+        matches!(configured.place, Some(PolicyPlace::Database | PolicyPlace::OwnFile(_)));
+    // Then nothing ran there, or nothing can be known of it.
+    let is_unknown = was_elsewhere && matches!(shift, Shift::None);
+    let is_new = !file::has_pods(context, headscale) || (is_unknown && place == PolicyPlace::File);
+    let teller = Teller { context, headscale, at, place, randomize, running, is_new };
     let told = match declared {
         Some(declared) => teller.tell(&declared, base).await?,
         None => teller.tell_paused(),
     };
-    Ok(shifted(told, shift, is_whole))
+    let is_upgrading = versions(headscale).len() > 1;
+    Ok(shifted(told, shift, is_whole, is_upgrading))
+}
+
+/// What the file of an instance has whose ConfigMap is gone: what its pod has, where that says so.
+async fn lost_file(context: &Context, headscale: &Headscale) -> Configured {
+    let asked = database::ask_policy(context, headscale).await.ok().flatten();
+    let text = asked.filter(|text| !text.is_empty());
+    let text = text.map_or_else(|| DENY_ALL.to_owned(), |text| text.to_string());
+    Configured { text: Some(text), place: Some(PolicyPlace::File) }
 }
 
 /// What is told where the policy is to move. It moves where that is declared which Headscale gets
 /// there, and where what it has now can be taken along.
-fn shifted(told: Told, shift: Shift, is_whole: bool) -> Told {
+fn shifted(told: Told, shift: Shift, is_whole: bool, is_upgrading: bool) -> Told {
     let is_given = told.end == End::Given && is_whole;
     match shift {
         Shift::IntoFile(from, Err(error)) if !is_given => {
@@ -103,36 +132,28 @@ fn shifted(told: Told, shift: Shift, is_whole: bool) -> Told {
             Told { held: Some(Held::unknown(from, &error)), unknown, ..told }
         }
         Shift::IntoFile(from, Ok(_)) if told.end == End::Waiting => {
-            let why = "what the declared one changes is about to be told";
-            Told { held: Some(Held::new(from, why)), ..told }
+            Told { held: Some(Held::new(from, ABOUT_TO_BE_TOLD)), ..told }
         }
-        Shift::OutOfFile if is_given => Told { text: None, ..told },
-        Shift::OutOfFile => {
+        Shift::OutOfFile(_, Ok(())) if is_given && !is_upgrading => Told { text: None, ..told },
+        Shift::OutOfFile(from, asked) => {
             let why = match (&told.valid, told.end) {
-                (_, End::Waiting) => "what the declared one changes is about to be told".to_owned(),
-                (Some(valid), _) if valid.holds == Holds::False => format!(
-                    "a database without a policy allows everything, and the declared one is not \
-                     given to Headscale: {}",
-                    valid.message
-                ),
-                (_, End::Kept) => {
-                    "a database without a policy allows everything, and the declared \
-                                   one is paused"
-                        .to_owned()
+                (_, End::Waiting) => ABOUT_TO_BE_TOLD.to_owned(),
+                _ if is_given && is_upgrading => "it moves once the upgrade is done".to_owned(),
+                _ if is_given && let Err(error) = &asked => {
+                    format!("{OPEN}, and nobody can give it one: {}", told_of(error))
                 }
-                _ => "a database without a policy allows everything, and no whole one was \
-                      declared: declare the one that is to be there, with a HeadscalePolicy or \
-                      spec.acl_policy.inline"
-                    .to_owned(),
+                (Some(valid), _) if valid.holds == Holds::False => {
+                    format!("{OPEN}, and {NOT_GIVEN}: {}", valid.message)
+                }
+                (_, End::Kept) => format!("{OPEN}, and the declared one is paused"),
+                _ => format!(
+                    "{OPEN}, and no whole one was declared: declare the one that is to be there, \
+                     with a HeadscalePolicy or spec.acl_policy.inline"
+                ),
             };
-            Told { held: Some(Held::new(PolicyPlace::File, &why)), ..told }
+            Told { held: Some(Held::new(from, &why)), ..told }
         }
-        Shift::OutOfOwnFile(path) if told.end == End::Kept => {
-            let why = "a database without a policy allows everything, and the declared one is not \
-                       given to Headscale";
-            Told { held: Some(Held::new(PolicyPlace::OwnFile(path), why)), ..told }
-        }
-        Shift::None | Shift::IntoFile(..) | Shift::OutOfOwnFile(_) => told,
+        Shift::None | Shift::IntoFile(..) => told,
     }
 }
 
@@ -146,15 +167,13 @@ struct Teller<'a> {
     randomize: bool,
     /// The policy that runs, where that is known without asking.
     running: Option<&'a str>,
+    /// Whether nothing ran that could be known.
+    is_new: bool,
 }
 
 impl Teller<'_> {
     fn is_database(&self) -> bool {
         self.place == PolicyPlace::Database
-    }
-
-    fn has_pod(&self) -> bool {
-        file::stateful_set(self.context, self.headscale).is_some()
     }
 
     /// Where one of the objects is paused: what runs stays.
@@ -163,7 +182,7 @@ impl Teller<'_> {
         // One that waits is not there yet, and its instance does not start open without it.
         let is_ours = self.place == PolicyPlace::File;
         let has_some = !self.context.policies_of(&at.0, &at.1).is_empty();
-        let waits = !self.has_pod() && is_ours && has_some;
+        let waits = self.is_new && is_ours && has_some;
         let text = self.running.or_else(|| waits.then_some(DENY_ALL)).map(str::to_owned);
         let valid = self.context.desk.outcome(at).flatten();
         Told { text, valid, end: End::Kept, ..Told::default() }
@@ -173,7 +192,7 @@ impl Teller<'_> {
     fn keep(&self, valid: Verdict) -> Told {
         let text = match self.running {
             Some(running) => Some(running),
-            None if !self.has_pod() => Some(DENY_ALL),
+            None if self.is_new => Some(DENY_ALL),
             // A file that says nothing would replace the pod.
             None => declared::says_something(self.headscale).then_some(NOTHING),
         };

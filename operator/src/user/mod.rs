@@ -227,7 +227,7 @@ pub(crate) async fn ask_users(
 }
 
 /// Other objects for the same user of this Headscale that are not being deleted: one that comes
-/// first, and any. Those whose user's name cannot be read are none.
+/// first, and any. One whose user's name cannot be read stands for the user that its status names.
 fn namesakes(
     context: &Context,
     user: &HeadscaleUser,
@@ -236,15 +236,17 @@ fn namesakes(
     let rank = |user: &HeadscaleUser| {
         (user.metadata.creation_timestamp.as_ref().map(|time| time.0), user.uid())
     };
+    let id = |user: &HeadscaleUser| user.status.as_ref().and_then(|it| it.user_id.clone());
     let namespace = user.namespace().unwrap_or_default();
     let others: Vec<_> = context
         .users_of(&namespace, headscale_ref)
         .into_iter()
         .filter(|it| {
-            it.spec.username == user.spec.username
-                && !it.spec.username.is_empty()
-                && it.uid() != user.uid()
-                && it.metadata.deletion_timestamp.is_none()
+            let is_same = match stored::is_unreadable(&**it, "username") {
+                true => id(it).is_some() && id(it) == id(user),
+                false => it.spec.username == user.spec.username,
+            };
+            is_same && it.uid() != user.uid() && it.metadata.deletion_timestamp.is_none()
         })
         .collect();
     let elder = others.iter().filter(|it| rank(it) < rank(user)).map(|it| it.name_any()).min();

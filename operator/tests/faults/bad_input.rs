@@ -110,7 +110,7 @@ async fn a_user_that_is_deleted_by_hand_is_made_anew_with_its_keys() {
                 && world::differences(&bench, &["emil"], &["k"]).await.is_empty()
         })
         .await;
-    world::is_quiet(&bench, &mut running).await;
+    world::is_quiet(&bench, &mut running, world::LOOKS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

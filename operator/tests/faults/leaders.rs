@@ -119,6 +119,6 @@ async fn two_that_work_at_once_and_are_killed_in_turn_leave_one_of_each() {
         .until("one of each", async || world::differences(&bench, &names, &names).await.is_empty())
         .await;
     assert_eq!(bench.keys().await.len(), names.len(), "no other was left behind");
-    world::is_quiet(&bench, &mut running[1]).await;
+    world::is_quiet(&bench, &mut running[1], world::LOOKS).await;
     bench.tells_no_secret().await;
 }

@@ -333,7 +333,7 @@ async fn run(row: Row, version: Version) -> Option<Found> {
     let most = *most_unnamed.lock().expect("not poisoned");
     // One of each object that is hit.
     assert!(most <= 3, "{most} keys that nothing names");
-    world::is_quiet(&bench, &mut running).await;
+    world::is_quiet(&bench, &mut running, world::LOOKS).await;
     bench.tells_no_secret().await;
     let met = met.load(Ordering::SeqCst);
     Some(Found { met, others: requests.saturating_sub(in_window), window, took })

@@ -81,7 +81,7 @@ async fn an_old_view_of_the_cluster_makes_nothing_that_nobody_wants() {
             began.elapsed() > LAG * 2 && converged(&users, &keys).await
         })
         .await;
-    world::is_quiet(&bench, &mut running).await;
+    world::is_quiet(&bench, &mut running, world::LOOKS).await;
     let users = bench.users().await;
     assert_eq!(users, made.0, "no user was made for an object that is gone");
     let prefixes = |keys: &[headscale_client::PreAuthKey]| {

@@ -101,8 +101,11 @@ pub(crate) async fn differences_but(
     wrong
 }
 
-/// Waits until everything was looked at once more, and nothing had to be written.
-pub(crate) async fn is_quiet(bench: &Bench, running: &mut Running) {
+/// How often all is looked at until nothing can be left to be written.
+pub(crate) const LOOKS: usize = 4;
+
+/// Waits until all that Headscale has was looked at `looks` times, and nothing had to be written.
+pub(crate) async fn is_quiet(bench: &Bench, running: &mut Running, looks: usize) {
     // What is under way may come to its end first.
     for attempt in 1.. {
         bench.proxy.reset();
@@ -113,7 +116,7 @@ pub(crate) async fn is_quiet(bench: &Bench, running: &mut Running) {
                     let is_it = |path: &&str, it: &str| it.split('?').next() == Some(path);
                     requests.iter().filter(|it| is_it(&path, &it.path)).count()
                 };
-                count("/api/v1/preauthkey") >= 4 && count("/api/v1/user") >= 4
+                count("/api/v1/preauthkey") >= looks && count("/api/v1/user") >= looks
             })
             .await;
         let writes = bench.writes();

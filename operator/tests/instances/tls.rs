@@ -3,10 +3,10 @@
 use headscale_api::kinds::Headscale;
 use headscale_client::{HeadscaleApi as _, HttpClient, UserFilter};
 use headscale_keys::ApiKey;
+use headscale_testkit::certificates::{Issued, issue};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Secret, Service};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 
 use crate::stage::Stage;
@@ -15,35 +15,12 @@ const POD: &str = "demo-0";
 const SECRET: &str = "demo-api-key";
 const HOST: &str = "headscale.example.com";
 
-/// An authority, and a certificate of it, all in PEM.
-struct Issued {
-    authority: String,
-    certificate: String,
-    key: String,
+fn tls(issued: &Issued) -> Value {
+    json!({ "tls.crt": issued.certificate, "tls.key": issued.key })
 }
 
-/// A certificate for `host`, by an authority that there was not before.
-fn issue(host: &str) -> Issued {
-    let mut authority = CertificateParams::default();
-    authority.distinguished_name.push(DnType::CommonName, "an authority");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().expect("a key");
-    let signed = authority.self_signed(&key).expect("an authority");
-    let issuer = Issuer::new(authority, key);
-    let params = CertificateParams::new(vec![host.to_owned()]).expect("a name");
-    let key = KeyPair::generate().expect("a key");
-    let certificate = params.signed_by(&key, &issuer).expect("a certificate");
-    Issued { authority: signed.pem(), certificate: certificate.pem(), key: key.serialize_pem() }
-}
-
-impl Issued {
-    fn tls(&self) -> Value {
-        json!({ "tls.crt": self.certificate, "tls.key": self.key })
-    }
-
-    fn ca(&self) -> Value {
-        json!({ "ca.pem": self.authority })
-    }
+fn ca(issued: &Issued) -> Value {
+    json!({ "ca.pem": issued.authority })
 }
 
 async fn make_secret(stage: &Stage, name: &str, type_: &str, data: Value) {
@@ -99,8 +76,8 @@ async fn an_instance_with_a_certificate_becomes_ready_and_gets_another_certifica
     stage.until(&mut operator, "without its Secrets", is_missing).await;
 
     let first = issue(HOST);
-    make_secret(&stage, "web", "kubernetes.io/tls", first.tls()).await;
-    make_secret(&stage, "trust", "Opaque", first.ca()).await;
+    make_secret(&stage, "web", "kubernetes.io/tls", tls(&first)).await;
+    make_secret(&stage, "trust", "Opaque", ca(&first)).await;
     stage.until(&mut operator, "ready", async || stage.is_ready("demo").await).await;
     stage.until(&mut operator, "a user", async || stage.is_user_ready("alice").await).await;
     stage.until(&mut operator, "a key", async || stage.is_key_ready("laptop").await).await;
@@ -121,8 +98,8 @@ async fn an_instance_with_a_certificate_becomes_ready_and_gets_another_certifica
 
     // The Secrets change, one after the other: the server reads them when it starts.
     let second = issue(HOST);
-    set_secret(&stage, "web", second.tls()).await;
-    set_secret(&stage, "trust", second.ca()).await;
+    set_secret(&stage, "web", tls(&second)).await;
+    set_secret(&stage, "trust", ca(&second)).await;
     let is_replaced =
         async || users(&stage, &second).await.is_some() && stage.is_ready("demo").await;
     stage.until(&mut operator, "with another certificate", is_replaced).await;
@@ -137,8 +114,8 @@ async fn a_certificate_that_is_not_to_be_trusted_is_told_with_what_mends_it() {
     let Some(stage) = Stage::new(&["demo"]).await else { return };
     let mut operator = stage.start();
     let (right, wrong, elsewhere) = (issue(HOST), issue(HOST), issue("other.example.com"));
-    make_secret(&stage, "web", "kubernetes.io/tls", right.tls()).await;
-    make_secret(&stage, "trust", "Opaque", wrong.ca()).await;
+    make_secret(&stage, "web", "kubernetes.io/tls", tls(&right)).await;
+    make_secret(&stage, "trust", "Opaque", ca(&wrong)).await;
     stage.make_user("demo", "alice").await;
     let secrets = json!({ "tls": { "name": "web" }, "ca": { "name": "trust", "key": "ca.pem" } });
     make_headscale(&stage, secrets).await;
@@ -151,8 +128,8 @@ async fn a_certificate_that_is_not_to_be_trusted_is_told_with_what_mends_it() {
     assert_eq!(stage.condition("demo", "Ready").await.1, "APIKeyNotReady");
     assert!(!stage.is_user_ready("alice").await);
 
-    set_secret(&stage, "web", elsewhere.tls()).await;
-    set_secret(&stage, "trust", elsewhere.ca()).await;
+    set_secret(&stage, "web", tls(&elsewhere)).await;
+    set_secret(&stage, "trust", ca(&elsewhere)).await;
     let is_refused = async || says(&[HOST, "spec.config.server_url"]).await;
     stage.until(&mut operator, "another host", is_refused).await;
 
@@ -173,8 +150,8 @@ async fn a_certificate_that_is_not_to_be_trusted_is_told_with_what_mends_it() {
     };
     stage.until(&mut operator, "a crash", has_crashed).await;
 
-    set_secret(&stage, "web", right.tls()).await;
-    set_secret(&stage, "trust", right.ca()).await;
+    set_secret(&stage, "web", tls(&right)).await;
+    set_secret(&stage, "trust", ca(&right)).await;
     stage.until(&mut operator, "ready", async || stage.is_ready("demo").await).await;
     stage.until(&mut operator, "a user", async || stage.is_user_ready("alice").await).await;
 }
@@ -184,7 +161,7 @@ async fn without_certificates_to_trust_it_is_said_where_they_are_named() {
     let Some(stage) = Stage::new(&["demo"]).await else { return };
     let mut operator = stage.start();
     let issued = issue(HOST);
-    make_secret(&stage, "web", "kubernetes.io/tls", issued.tls()).await;
+    make_secret(&stage, "web", "kubernetes.io/tls", tls(&issued)).await;
     // The files are mounted by hand.
     make_headscale(&stage, json!({})).await;
     let files = json!({

@@ -7,12 +7,14 @@ use headscale_api::kinds::{Headscale, HeadscaleAutoApprover, HeadscalePolicy};
 use headscale_client::HeadscaleApi as _;
 use headscale_operator::policy::allows_everything;
 use headscale_standin::Version;
+use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, HEADSCALE};
 use crate::instance::config;
 use crate::policies::{
-    event, has, is_applied, make_approver, make_policy, policy, ports, ready, status, text,
+    event, has, is_applied, make_approver, make_policy, policy, ports, ready, ready_approver,
+    status, text,
 };
 use crate::policy_files::{LOOKS, file, template};
 use crate::program::Running;
@@ -268,4 +270,113 @@ async fn approvers_alone_keep_the_policy_in_its_file() {
     bench.roll(HEADSCALE, true).await;
     bench.delete::<HeadscaleAutoApprover>("a").await;
     assert!(!has(&bench, &good).await, "the database has none");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_nobody_can_give_to_the_database_stays_in_its_file() {
+    let Some(bench) = Bench::new(Version::V0_29).await else { return };
+    let good = ports("22");
+    make_policy(&bench, "p", json!({ "inline": good })).await;
+    let mut running = started(&bench, "file").await;
+    running.until("applied", async || ready(&bench, "p").await.1 == "PolicyApplied").await;
+    bench.cut_headscale();
+    set_mode(&bench, "database").await;
+    running.until("held", async || is_held(&bench).await).await;
+    let (_, _, message) = bench.says(HEADSCALE, "Ready").await;
+    assert!(message.contains("nobody can give it one"), "{message}");
+    assert_eq!(file(&bench).await.as_ref(), Some(&good));
+    bench.proxy.reset();
+    running.until("in the database", async || is_in_database(&bench).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_config_map_that_is_gone_takes_no_policy_along() {
+    let Some(bench) = Bench::new(Version::V0_29).await else { return };
+    let good = ports("22");
+    make_policy(&bench, "p", json!({ "inline": good })).await;
+    let mut running = started(&bench, "file").await;
+    running.until("applied", async || ready(&bench, "p").await.1 == "PolicyApplied").await;
+    set_policy(&bench, WRONG).await;
+    running.until("refused", async || ready(&bench, "p").await.1 == "PolicyInvalid").await;
+    // The pod has it still, and is asked.
+    bench.http.set_policy(&good).await.expect("set");
+    bench.delete::<ConfigMap>("hs-config").await;
+    let is_there = async || {
+        let file = file(&bench).await;
+        assert!(!file.as_deref().is_some_and(allows_everything), "{file:?}");
+        file
+    };
+    running.until("there again", async || is_there().await.as_ref() == Some(&good)).await;
+    // Where it does not answer, nothing is opened.
+    bench.cut_headscale();
+    bench.delete::<ConfigMap>("hs-config").await;
+    running.until("there again", async || is_there().await.is_some()).await;
+    // A good policy is what counts.
+    set_policy(&bench, &ports("80")).await;
+    until_file(&bench, &mut running, &ports("80")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ports_at_random_and_approvers_are_one_document() {
+    let Some(bench) = Bench::new(Version::V0_29).await else { return };
+    let mut config = config();
+    config["policy"] = json!({ "mode": "file" });
+    config["randomize_client_port"] = json!(true);
+    make_policy(&bench, "p", json!({ "inline": ports("22") })).await;
+    make_approver(&bench, "a", json!({ "exitNodeTags": ["tag:router"] })).await;
+    bench.make_whole(HEADSCALE, json!({ "config": config })).await;
+    let mut running = bench.operator().start();
+    for port in ["22", "443"] {
+        set_policy(&bench, &ports(port)).await;
+        let is_there = async || {
+            let text = file(&bench).await.unwrap_or_default();
+            let has = |part: &str| text.contains(part);
+            has(&format!(":{port}")) && has("exitNode") && has("randomizeClientPort")
+        };
+        running.until("written", is_there).await;
+        running
+            .until("a template", async || {
+                let status = status(&bench, "p").await;
+                status.hash.is_some() && template(&bench).await == status.hash
+            })
+            .await;
+        bench.roll(HEADSCALE, true).await;
+        running.until("applied", async || ready(&bench, "p").await.1 == "PolicyApplied").await;
+        running.until("approved", async || ready_approver(&bench, "a").await.0 == "True").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_not_mounted_any_more_is_not_gone_back_to() {
+    let Some(bench) = Bench::new(Version::V0_29).await else { return };
+    let mut config = config();
+    config["policy"] = json!({ "mode": "file", "path": "/etc/own/acl.hujson" });
+    let volume = json!({ "name": "own", "configMap": { "name": "own" } });
+    let mount = json!({ "name": "own", "mountPath": "/etc/own" });
+    let spec = json!({
+        "config": config,
+        "extra_volumes": [volume],
+        "extra_volume_mounts": [mount],
+    });
+    bench.make_whole(HEADSCALE, spec).await;
+    let mut running = bench.operator().start();
+    running.until("a StatefulSet", async || bench.set(HEADSCALE).await.is_some()).await;
+    bench.roll(HEADSCALE, true).await;
+    running.until("ready", async || bench.reason(HEADSCALE, "Ready").await == "Reconciled").await;
+    make_policy(&bench, "p", json!({ "inline": WRONG })).await;
+    bench.cut_headscale();
+    // The mount stays: so does the path.
+    let path = |path: Value| json!({ "spec": { "config": { "policy": { "path": path } } } });
+    bench.patch::<Headscale>(HEADSCALE, path(Value::Null)).await;
+    running.until("held", async || is_held(&bench).await).await;
+    assert!(configuration(&bench).await.contains("/etc/own/acl.hujson"));
+    let none = json!({ "spec": { "extra_volumes": [], "extra_volume_mounts": [] } });
+    bench.patch::<Headscale>(HEADSCALE, none).await;
+    running
+        .until("in a file", async || {
+            let (configuration, file) = configured(&bench).await;
+            assert!(file.is_none() || !configuration.contains("/etc/own"), "{configuration}");
+            file.is_some_and(|file| !allows_everything(&file))
+        })
+        .await;
 }

@@ -11,26 +11,13 @@ use headscale_api::kinds::{Headscale, HeadscalePolicy};
 use headscale_policy_host::builtins;
 use headscale_policy_registry::{Annotations, Artifact, Client, OciReference, Options, Transport};
 use headscale_standin::Version;
+use headscale_testkit::certificates::{Issued, issue};
 use headscale_testkit::docker_registry::Registry;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, HEADSCALE};
 use crate::policies::{bench, has, is_applied, make_policy, ports, ready};
 use crate::policy_files::file;
-
-/// An authority, a certificate that it gave to 127.0.0.1, and the key of that, in PEM.
-fn certificates() -> (String, String, String) {
-    let key = KeyPair::generate().expect("a key");
-    let mut authority = CertificateParams::new(Vec::new()).expect("no names");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let certificate = authority.self_signed(&key).expect("signed");
-    let issuer = Issuer::new(authority, key);
-    let leaf_key = KeyPair::generate().expect("a key");
-    let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("an address");
-    let leaf = leaf.signed_by(&leaf_key, &issuer).expect("signed");
-    (certificate.pem(), leaf.pem(), leaf_key.serialize_pem())
-}
 
 /// Guardrails by a registry's reference, which keep alice from a port of bob.
 fn guardrails(reference: &str) -> Value {
@@ -41,7 +28,7 @@ fn guardrails(reference: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_of_a_registry_judges_and_is_the_one_with_the_digest() {
     let Some(bench) = bench(Version::V0_29).await else { return };
-    let (authority, certificate, key) = certificates();
+    let Issued { authority, certificate, key } = issue("127.0.0.1");
     let trusted = bench.directory.path().join("authority.pem");
     fs::write(&trusted, &authority).expect("written");
     let extra = "http:\n  addr: \"127.0.0.1:0\"\n  \

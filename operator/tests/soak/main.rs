@@ -85,29 +85,6 @@ async fn converge(bench: &Bench, declared: &Declared, running: &Running, seed: u
     }
 }
 
-/// Waits until everything was looked at more than once, and nothing had to be written.
-async fn is_quiet(bench: &Bench, running: &mut Running) {
-    // What is under way may come to its end first.
-    for attempt in 1.. {
-        bench.proxy.reset();
-        running
-            .until("looked at again", async || {
-                let requests = bench.proxy.requests();
-                let count = |path: &str| {
-                    let is_it = |it: &str| it.split('?').next() == Some(path);
-                    requests.iter().filter(|it| is_it(&it.path)).count()
-                };
-                count("/api/v1/preauthkey") >= LOOKS && count("/api/v1/user") >= LOOKS
-            })
-            .await;
-        let writes = bench.writes();
-        if writes.is_empty() {
-            return;
-        }
-        assert!(attempt < 4, "it goes on writing: {writes:#?}\n{}", running.log());
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn random_edits_and_kills_end_in_what_is_declared() {
     let edits = number("SOAK_EDITS").unwrap_or(EDITS);
@@ -117,14 +94,23 @@ async fn random_edits_and_kills_end_in_what_is_declared() {
     let version = [Version::V0_28, Version::V0_29, Version::V0_30][random.below(3)];
     let Some(bench) = Bench::new(version).await else { return };
     server::begin(&bench).await;
-    let mut running = operator(&bench).start();
+    tokio::select! {
+        () = soak(&bench, edits, seed, random) => {}
+        () = server::play(&bench) => {}
+    }
+}
+
+/// Edits, kills, and sees what comes of it.
+#[expect(clippy::print_stdout, reason = "whoever runs a soak wants to know")]
+async fn soak(bench: &Bench, edits: usize, seed: u64, mut random: Random) {
+    let mut running = operator(bench).start();
     let mut declared = Declared::default();
     let (began, mut kills) = (Instant::now(), 0);
     let mut since_lost = usize::MAX;
     for _ in 0..edits {
-        let edit = declared.edit(&bench, &mut random).await;
+        let edit = declared.edit(bench, &mut random).await;
         let edit = edit.unwrap_or_else(|wrong| {
-            panic!("{wrong}: {}", failure(&bench, &declared, &running, seed))
+            panic!("{wrong}: {}", failure(bench, &declared, &running, seed))
         });
         since_lost = if edit.contains(" a Secret") { 0 } else { since_lost.saturating_add(1) };
         if random.one_in(KILLED) {
@@ -134,7 +120,7 @@ async fn random_edits_and_kills_end_in_what_is_declared() {
             // Amid whatever it does about the last edits.
             tokio::time::sleep(Duration::from_millis(random.below(150) as u64)).await;
             running.signal(Signal::KILL);
-            running = operator(&bench).start();
+            running = operator(bench).start();
             kills += 1;
         }
         assert!(running.status().is_none(), "it ended after {edit}: {}", running.log());
@@ -142,25 +128,25 @@ async fn random_edits_and_kills_end_in_what_is_declared() {
         tokio::time::sleep(Duration::from_millis(random.below(20) as u64)).await;
     }
     let done = began.elapsed();
-    declared.come_to_rest(&bench).await;
-    converge(&bench, &declared, &running, seed).await;
+    declared.come_to_rest(bench).await;
+    converge(bench, &declared, &running, seed).await;
     let converged = began.elapsed() - done;
-    is_quiet(&bench, &mut running).await;
+    world::is_quiet(bench, &mut running, LOOKS).await;
     let quiet = began.elapsed();
-    let mended = declared.mend(&bench, &mut random).await;
-    mended
-        .unwrap_or_else(|wrong| panic!("{wrong}: {}", failure(&bench, &declared, &running, seed)));
-    converge(&bench, &declared, &running, seed).await;
+    let mended = declared.mend(bench, &mut random).await;
+    mended.unwrap_or_else(|wrong| panic!("{wrong}: {}", failure(bench, &declared, &running, seed)));
+    converge(bench, &declared, &running, seed).await;
     let mended = began.elapsed() - quiet;
     // Another knows nothing, and has nothing to write either.
     drop(running);
-    let mut running = operator(&bench).start();
-    is_quiet(&bench, &mut running).await;
+    let mut running = operator(bench).start();
+    world::is_quiet(bench, &mut running, LOOKS).await;
     bench.tells_no_secret().await;
     println!(
-        "{edits} edits of {version:?} and {kills} kills in {done:?}; all was as declared \
+        "{edits} edits of {:?} and {kills} kills in {done:?}; all was as declared \
          {converged:?} later, and {mended:?} after what was refused was mended, and then nothing \
          was written; {:?} in all",
+        bench.version,
         began.elapsed()
     );
 }

@@ -1,6 +1,7 @@
 //! Edits of the Headscale and of the objects that it is made of.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use headscale_api::desired::{Existing, Inputs, desired_state};
 use headscale_api::kinds::Headscale;
@@ -14,8 +15,11 @@ use crate::edit::paused;
 use crate::instance::{config, kinds};
 use crate::random::Random;
 
+/// How long a pod takes to be as it should be.
+const ROLL: Duration = Duration::from_millis(150);
+
 /// What can be done. Some of it comes more often than other.
-pub(crate) const EDITS: [&str; 20] = [
+pub(crate) const EDITS: [&str; 19] = [
     "label the Headscale",
     "change the level of the log",
     "change the level of the log",
@@ -35,7 +39,6 @@ pub(crate) const EDITS: [&str; 20] = [
     "by hand: edit a child",
     "by hand: edit a child",
     "by hand: delete a child",
-    "have the pod be as it should be",
 ];
 
 /// What is declared of the Headscale, as far as its objects do not tell.
@@ -74,9 +77,18 @@ fn resource(bench: &Bench, kind: &str) -> Api<DynamicObject> {
     Api::namespaced_with(bench.cluster.client(), &bench.namespace, &kind)
 }
 
-/// Plays the controller of StatefulSets: the pod is as it should be.
-async fn play(bench: &Bench) {
-    let Some(set) = bench.set(HEADSCALE).await else { return };
+/// Plays the controller of StatefulSets for as long as it is polled: a moment after each change the
+/// pod is as it should be.
+pub(crate) async fn play(bench: &Bench) {
+    loop {
+        if let Some(set) = bench.set(HEADSCALE).await {
+            roll(bench, set).await;
+        }
+        tokio::time::sleep(ROLL).await;
+    }
+}
+
+async fn roll(bench: &Bench, set: StatefulSet) {
     let generation = set.metadata.generation.unwrap_or_default();
     let seen = set.status.and_then(|status| status.observed_generation);
     if seen == Some(generation) {
@@ -204,7 +216,7 @@ impl Server {
                 drop(api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await);
                 return format!("{edit}: {kind} {name}, {patch}");
             }
-            _ => play(bench).await,
+            _ => panic!("{edit} is no edit"),
         }
         format!("{edit} ({number}, {chance})")
     }
@@ -233,7 +245,6 @@ impl Server {
 
     /// What is not as it is declared.
     pub(crate) async fn differences(&self, bench: &Bench) -> Vec<String> {
-        play(bench).await;
         let expected = match (self.is_valid, self.replicas) {
             (false, _) => ("False", "ConfigInvalid"),
             (true, 0) => ("False", "ScaledToZero"),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use headscale_policy_registry::{
     Artifact, Client, Credentials, Digest, Error, OciReference, Options, Store, Transport, block_on,
 };
+use headscale_testkit::certificates::{Issued, issue};
 use headscale_testkit::docker_registry::Registry;
 
 use crate::support;
@@ -139,7 +140,7 @@ fn passwords() {
 
 #[test]
 fn encrypted() {
-    let (authority, certificate, key) = certificates();
+    let Issued { authority, certificate, key } = issue("127.0.0.1");
     let extra = "http:\n  addr: \"127.0.0.1:0\"\n  \
                  tls: {certificate: DIR/certificate.pem, key: DIR/key.pem}\n";
     let Some(registry) = Registry::start(extra, |directory| {
@@ -156,18 +157,4 @@ fn encrypted() {
     let trusting = Options { certificates: authority.into_bytes(), ..options };
     push(&trusting, &tag, &artifact).expect("pushed");
     assert_eq!(pull(&trusting, &tag).expect("pulled"), artifact);
-}
-
-/// An authority, a certificate that it gave to 127.0.0.1, and the key of that, in PEM.
-fn certificates() -> (String, String, String) {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-    let key = KeyPair::generate().expect("a key");
-    let mut authority = CertificateParams::new(Vec::new()).expect("no names");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let certificate = authority.self_signed(&key).expect("signed");
-    let issuer = Issuer::new(authority, key);
-    let leaf_key = KeyPair::generate().expect("a key");
-    let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("an address");
-    let leaf = leaf.signed_by(&leaf_key, &issuer).expect("signed");
-    (certificate.pem(), leaf.pem(), leaf_key.serialize_pem())
 }
